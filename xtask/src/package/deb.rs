@@ -43,7 +43,8 @@ pub fn make(build: &Build) -> Result<File, String> {
     Ok((name, read(&file)?))
 }
 
-/// The files of the package. `quintet service install` writes the unit, with the paths of its owner.
+/// The files of the package. The unit is written by `quintet service install`, with the paths of
+/// its owner.
 fn fill(build: &Build, tree: &Path) -> Result<(), String> {
     place(tree, "usr/bin/quintet", &build.binary, 0o755)?;
     let mut copyright = build.file("packaging/debian/copyright")?;

@@ -5,8 +5,6 @@ use crate::channels::SEND_TIMEOUT_MS;
 use crate::channels::protocol::retry_after_ms;
 use bytes::Bytes;
 use http::Method;
-/// An id as one segment of a path, or as a value of a query.
-pub(super) use platform::percent::encode as segment;
 use platform::ports::{OutboundRequest, OutboundResponse};
 use platform::secret::Secret;
 use serde_json::Value;
@@ -66,6 +64,11 @@ impl Bot {
             timeout_ms: SEND_TIMEOUT_MS,
         }
     }
+}
+
+/// An id as one segment of a path, or as a value of a query.
+pub(super) fn segment(id: &str) -> String {
+    platform::percent::encode(id)
 }
 
 /// The server's name in an id, which follows its first colon.
