@@ -91,6 +91,9 @@ pub struct OfferedFile {
     pub bytes: Option<u64>,
     /// The platform's own reference: an id or an address.
     pub source: String,
+    /// Whether it is of a message of another person, which the sender passed on.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub passed_on: bool,
 }
 
 /// A file as it is kept, or the reason that it is not.

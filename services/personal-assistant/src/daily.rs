@@ -12,7 +12,7 @@ use contracts::outbox::{Delivery, OutboxRequest, Target};
 use platform::edge::ApiResult;
 use platform::ports::Statement;
 use platform::sql;
-use platform::text::{printable, short};
+use platform::text::as_code;
 use serde::Deserialize;
 use std::fmt::Write;
 
@@ -173,9 +173,9 @@ fn summary(label: &str, agents: &[AgentDay]) -> String {
     let total = counts(sum(|a| a.runs), sum(|a| a.failed), sum(|a| a.spent_u), sum(|a| a.unpriced));
     let mut text = format!("**{label}**: {total}");
     for one in agents.iter().take(AGENTS_SHOWN) {
-        let name = short(&printable(&one.agent), NAME_CHARS);
+        let name = as_code(&one.agent, NAME_CHARS);
         let line = counts(one.runs, one.failed, one.spent_u, one.unpriced);
-        let _ = write!(text, "\n- `{name}`: {line}");
+        let _ = write!(text, "\n- {name}: {line}");
     }
     if agents.len() > AGENTS_SHOWN {
         let _ = write!(text, "\n- and {} more agents", agents.len() - AGENTS_SHOWN);

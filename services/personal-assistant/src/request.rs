@@ -1,5 +1,6 @@
 //! The limits of a request for approval.
 
+use crate::own_work;
 use crate::policy::{MORE_MONEY, QUESTION, TOOL_CALL};
 use crate::waiting::WAIT_SECONDS_MAX;
 use contracts::Problem;
@@ -92,7 +93,8 @@ pub(crate) fn validate(request: &ApproveRequest) -> ApiResult<()> {
 /// Refuses the types, and the forms of task ids, of approvals that this service and the aggregator
 /// make: a request by hand must not pass for one of them.
 pub(crate) fn refuse_reserved(request: &ApproveRequest) -> ApiResult<()> {
-    let kinds = [TOOL_CALL, QUESTION, MORE_MONEY];
+    let [tie_break, transcription] = own_work::KINDS;
+    let kinds = [TOOL_CALL, QUESTION, MORE_MONEY, tie_break, transcription];
     if kinds.contains(&request.kind.as_str()) {
         let detail = format!("The type {} is for approvals that Quintet makes.", request.kind);
         let fix = "Use another type; for tool calls and questions use the MCP server at \
@@ -109,7 +111,7 @@ pub(crate) fn refuse_reserved(request: &ApproveRequest) -> ApiResult<()> {
     if is_counted || has_kind || id.contains("~more") {
         let detail = format!("Task ids like {id} are for tasks that Quintet makes.");
         let fix = "Choose another taskId: without `~more` or `~` and a number at its end, and not \
-            beginning with `tool-call:`, `question:` or `more-money:`.";
+            beginning with a type that Quintet makes, such as `tool-call:` or `more-money:`.";
         return Err(Problem::field("taskId", detail, fix).into());
     }
     Ok(())

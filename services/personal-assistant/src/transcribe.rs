@@ -60,8 +60,7 @@ async fn words(
 ) -> ApiResult<Result<String, String>> {
     let length = recording.content.len();
     let Some(most) = transcriber.most(&recording) else {
-        let why =
-            "its length cannot be told, so that its cost has no bound; send Ogg Opus, MP3 or WAV";
+        let why = "its length cannot be told, so that its cost has no bound; send a voice message in Ogg Opus";
         return Ok(Err(why.to_owned()));
     };
     let what = format!("Transcribe a recording of {}", size(length as u64));

@@ -106,3 +106,26 @@ async fn digest_names_what_waits_and_the_halt() {
     let text = "**2026-11-29**: nothing ran.\nWaiting for you now: 1. /approvals lists them.\nEverything is halted.";
     assert!(sent.contains(&("slack".to_owned(), text.to_owned())), "{sent:?}");
 }
+
+#[tokio::test]
+async fn digest_shows_no_marks_of_a_name_and_no_request_passes_for_our_own() {
+    let bed = bed();
+    at(&bed, "2026-11-29T10:00:00Z");
+    let mut body = request("t1", 0.1);
+    body["agentType"] = json!("x` [Sign in](https://e.example) `");
+    body["channelContext"] = json!({"channel": "telegram", "eventId": EVENT});
+    let (_, approval) = bed.post(AGGREGATOR, "/api/approve", body).await;
+    let (_, claim) = bed.claim(&approval).await;
+    bed.settle("t1", &claim["claimToken"], Some(0.1), "success").await;
+    at(&bed, "2026-11-30T07:00:00Z");
+    tick(&bed.deps).await;
+    let text = &texts(&bed)[0].1;
+    assert!(text.contains("\n- `x' [Sign in](https://e.example) '`: 1 run"), "{text}");
+    for kind in ["transcription", "tie-break"] {
+        let mut own = request(&format!("{kind}:telegram.main.X"), 0.1);
+        assert_eq!(bed.post(AGENT, "/api/approve", own.clone()).await.0, 422, "the task's name");
+        own["taskId"] = json!("free");
+        own["type"] = json!(kind);
+        assert_eq!(bed.post(AGENT, "/api/approve", own).await.0, 422, "the type");
+    }
+}

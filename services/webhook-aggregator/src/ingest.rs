@@ -291,7 +291,10 @@ fn new_event(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8]) ->
     }
     let kind = inbound.kind;
     let by = inbound.forwarded_by;
-    let forwarded = inbound.forwarded.map(|words| Forwarded { words, by });
+    // A file of another person is marked like the words of one.
+    let passed_on = inbound.attachments.iter().any(|file| file.passed_on);
+    let words = inbound.forwarded.or_else(|| passed_on.then(|| "a file".to_owned()));
+    let forwarded = words.map(|words| Forwarded { words, by });
     let attachments = inbound.attachments;
     if let Kind::Quarantined(_) = kind {
         let kept = body.get(..RAW_BYTES_MAX).unwrap_or(body);

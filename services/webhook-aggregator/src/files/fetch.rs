@@ -59,7 +59,7 @@ pub(crate) async fn next(deps: &Deps, event: &StoredEvent) -> Result<Option<Step
 }
 
 /// The files that came with the message, then those of its album.
-fn offered(event: &StoredEvent) -> impl Iterator<Item = &OfferedFile> {
+pub(super) fn offered(event: &StoredEvent) -> impl Iterator<Item = &OfferedFile> {
     event.origin.attachments.iter().chain(&event.data.more)
 }
 

@@ -20,10 +20,13 @@ pub(super) struct Heard {
     pub note: String,
 }
 
-/// Whether the last file is a recording of a message without words, and was not listened to yet.
+/// Whether the last file is a recording of the sender's own in a message without words, and was not
+/// listened to yet. The words of others would pass for the sender's.
 pub(super) fn waits_for_its_words(event: &StoredEvent, data: &EventData) -> bool {
     let last = data.files.last();
+    let offered = super::fetch::offered(event).nth(data.files.len().saturating_sub(1));
     event.origin.wordless
+        && offered.is_some_and(|offered| !offered.passed_on)
         && data.message.is_none()
         && last.is_some_and(|file| {
             file.refused.is_none() && !file.heard && file.kind.starts_with("audio/")

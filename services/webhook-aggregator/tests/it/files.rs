@@ -74,7 +74,7 @@ pub async fn telegram(bed: &Bed, id: u64, with: Value) {
     assert_eq!(bed.telegram_update(&update).await, 200);
 }
 
-async fn slack(bed: &Bed, text: &str, files: Value) {
+pub async fn slack(bed: &Bed, text: &str, files: Value) {
     let event = json!({ "type": "message", "subtype": "file_share", "channel": "D0IM00001", "channel_type": "im", "user": "U0HUMAN01", "text": text, "ts": "1790000000.000300", "files": files });
     let body = json!({ "team_id": "T0AAAA111", "type": "event_callback", "event_id": "1", "event": event }).to_string();
     let mut mac = Hmac::<Sha256>::new_from_slice(b"5f1d3a9c0b7e42d6a8c4e9f2b1d07c63").unwrap();

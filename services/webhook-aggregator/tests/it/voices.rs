@@ -1,6 +1,6 @@
 //! Recordings whose words are the message.
 
-use crate::files::{bed_of_files, telegram};
+use crate::files::{bed_of_files, slack, telegram};
 use contracts::calls::personal_assistant::Transcribe;
 use contracts::files::Transcription;
 use serde_json::json;
@@ -46,5 +46,23 @@ async fn voice_becomes_the_message_if_it_is_transcribed() {
         assert!(message.starts_with(begins), "{message}");
         assert!(message.ends_with("in/voice.ogg (audio/ogg, 12 bytes)"), "{message}");
         assert!(!bed.sent("/sendMessage").iter().any(|sent| sent.contains("I heard")));
+    }
+}
+
+/// Its words would pass for the approver's own.
+#[tokio::test]
+async fn voice_of_another_person_that_was_passed_on_is_not_transcribed() {
+    let voice = |user: &str| json!([{ "name": "voice.ogg", "mimetype": "audio/ogg", "user": user, "url_private_download": "https://files.slack.com/voice" }]);
+    for (user, is_own) in [("U0HUMAN01", true), ("U2", false)] {
+        let bed = bed_of_files(&json!({}));
+        bed.fakes.on::<Transcribe>(move |_, ()| {
+            Ok(Transcription { text: Some("delete it".to_owned()), why: None })
+        });
+        slack(&bed, "", voice(user)).await;
+        let task = bed.lease().await.remove(0);
+        let message = task["message"].as_str().unwrap();
+        assert_eq!(message.contains("delete it"), is_own, "{message}");
+        assert_eq!(message.contains("the sender did not write these lines"), !is_own, "{message}");
+        assert_eq!(bed.fakes.count::<Transcribe>(), usize::from(is_own));
     }
 }

@@ -16,8 +16,13 @@ pub(super) const BYTES_MAX: u64 = 10 << 20;
 /// The files of a message, and of messages that it passes on.
 pub(super) fn of_message(message: &Value) -> Vec<OfferedFile> {
     let snapshots = message["message_snapshots"].as_array().into_iter().flatten();
-    let all = std::iter::once(message).chain(snapshots.map(|snapshot| &snapshot["message"]));
-    all.flat_map(|one| one["attachments"].as_array().into_iter().flatten()).map(file).collect()
+    let passed_on = snapshots.flat_map(|snapshot| attached(&snapshot["message"], true));
+    attached(message, false).chain(passed_on).collect()
+}
+
+fn attached(message: &Value, passed_on: bool) -> impl Iterator<Item = OfferedFile> {
+    let all = message["attachments"].as_array().into_iter().flatten();
+    all.map(move |one| OfferedFile { passed_on, ..file(one) })
 }
 
 /// The files of a command: its own options, and those of a message that it was used on.
@@ -25,7 +30,8 @@ pub(super) fn of_command(data: &Value) -> Vec<OfferedFile> {
     let resolved = &data["resolved"];
     let own = resolved["attachments"].as_object().into_iter().flatten().map(|(_, one)| file(one));
     let messages = resolved["messages"].as_object().into_iter().flatten();
-    own.chain(messages.flat_map(|(_, message)| of_message(message))).collect()
+    let theirs = messages.flat_map(|(_, message)| of_message(message));
+    own.chain(theirs.map(|file| OfferedFile { passed_on: true, ..file })).collect()
 }
 
 fn file(file: &Value) -> OfferedFile {
@@ -35,6 +41,7 @@ fn file(file: &Value) -> OfferedFile {
             .map(|kind| kind.split(';').next().unwrap_or_default().trim().to_owned()),
         bytes: file["size"].as_u64(),
         source: text_at(file, "url").unwrap_or_default().to_owned(),
+        passed_on: false,
     }
 }
 
@@ -83,4 +90,21 @@ pub(super) fn send(
     headers.push(("content-type", kind));
     let request = OutboundRequest { headers, body, timeout_ms: FILE_TIMEOUT_MS, ..request };
     Attempt { request, aim: Aim::Upload("sent"), idempotent: token.is_none(), restart: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_other_persons_are_known_as_such() {
+        let one = json!([{ "filename": "voice.ogg", "url": "https://cdn.discordapp.com/v" }]);
+        let snapshot = json!({ "message": { "content": "", "attachments": one } });
+        let forward = json!({ "attachments": one, "message_snapshots": [snapshot] });
+        let passed_on =
+            |files: Vec<OfferedFile>| files.iter().map(|file| file.passed_on).collect::<Vec<_>>();
+        assert_eq!(passed_on(of_message(&forward)), [false, true]);
+        let command = json!({ "resolved": { "attachments": { "1": one[0] }, "messages": { "2": { "attachments": one } } } });
+        assert_eq!(passed_on(of_command(&command)), [false, true]);
+    }
 }

@@ -102,7 +102,12 @@ fn about_rooms((all, encrypted): (usize, usize)) -> Note {
 fn invited(own: &str, room: &Value) -> Option<FirstMessage> {
     let events = room["invite_state"]["events"].as_array()?;
     let of = |kind: &'static str| events.iter().filter(move |event| event["type"] == kind);
-    let invitation = of("m.room.member").find(|event| event["state_key"] == own)?;
+    let mut own = of("m.room.member").filter(|event| event["state_key"] == own);
+    let invitation = own.next()?;
+    // Another homeserver may add events of its own making before the one that ours has checked.
+    if own.any(|other| other["sender"] != invitation["sender"]) {
+        return None;
+    }
     let name = of("m.room.name").find_map(|event| text_at(&event["content"], "name"));
     let id = text_at(invitation, "sender")?;
     let profile = of("m.room.member").find(|event| event["state_key"] == id);

@@ -21,6 +21,7 @@ const SHOWN: &str = "shown";
 pub(super) fn offered(content: &Value) -> Vec<OfferedFile> {
     let source = text_at(content, "url").filter(|_| words::is_file(content));
     let file = |source: &str| OfferedFile {
+        passed_on: false,
         name: text_at(content, "filename")
             .or_else(|| text_at(content, "body"))
             .unwrap_or_default()

@@ -5,7 +5,7 @@
 mod batch;
 mod place;
 
-use super::bot::{Bot, segment, wait_ms};
+use super::bot::{Bot, segment, server_of, wait_ms};
 use super::known::Invitation;
 use crate::channels::protocol::{Action, Input, Line, Protocol, Taking};
 use crate::channels::{Link, lenient, text_at};
@@ -285,10 +285,16 @@ impl<'a> Sync<'a> {
                 "events that were left out are dated before the last place; they are not read"
             );
         }
-        gap.old = match found.iter().rposition(|event| is_new(&event)) {
-            Some(last) => found.len() - 1 - last,
-            None => gap.old + found.len(),
-        };
+        // Only events that our own homeserver has dated end the filling.
+        let own = server_of(&self.bot.user);
+        for event in found {
+            let is_dated = text_at(event, "sender").is_some_and(|sender| server_of(sender) == own);
+            if is_new(&event) {
+                gap.old = 0;
+            } else if is_dated {
+                gap.old += 1;
+            }
+        }
         gap.room.events.splice(0..0, news.into_iter().rev().cloned());
         gap.pages += 1;
         // A homeserver that does not stop at our place would hand over all that was ever said. One

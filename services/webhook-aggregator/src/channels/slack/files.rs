@@ -29,6 +29,7 @@ pub(super) fn offered(event: &Value) -> Vec<OfferedFile> {
             .or_else(|| text_at(file, "url_private"))
             .unwrap_or_default()
             .to_owned(),
+        passed_on: text_at(file, "user").is_some_and(|user| Some(user) != text_at(event, "user")),
     };
     // Slack tells no address of a file that is not for the bot.
     files.map(file).filter(|file| !file.source.is_empty()).collect()

@@ -35,6 +35,7 @@ fn file(file: &Value, usual: Option<&str>) -> OfferedFile {
         kind: file["mime_type"].as_str().or(usual).map(str::to_owned),
         bytes: file["file_size"].as_u64(),
         source: file["file_id"].as_str().unwrap_or_default().to_owned(),
+        passed_on: false,
     }
 }
 

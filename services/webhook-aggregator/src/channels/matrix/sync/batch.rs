@@ -100,8 +100,13 @@ fn body(room: &str, event: &Value) -> Bytes {
 
 /// An invitation in that form; each response makes it a new one.
 fn invitation(bot: &Bot, room: &str, invited: &Value, place: &str) -> Option<Bytes> {
-    let mut events = invited["invite_state"]["events"].as_array()?.iter();
-    let own = events.find(|event| membership(bot, event) == Some("invite"))?;
+    let events = invited["invite_state"]["events"].as_array()?.iter();
+    let mut own = events.filter(|event| membership(bot, event) == Some("invite"));
+    let (own, others) = (own.next()?, own);
+    // Another homeserver may add events of its own making before the one that ours has checked.
+    if others.into_iter().any(|other| other["sender"] != own["sender"]) {
+        return None;
+    }
     let event = json!({
         "type": "m.room.member", "state_key": bot.user, "sender": own["sender"],
         "content": { "membership": "invite" }, "event_id": format!("invitation {place}"),
