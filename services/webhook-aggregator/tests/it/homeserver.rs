@@ -24,6 +24,8 @@ struct State {
     stream: Vec<(String, Value)>,
     /// Invitations by room: who sent it, and at which place of the stream.
     invitations: BTreeMap<String, (String, usize)>,
+    /// Senders that another homeserver puts before the invitation of a room.
+    forged: BTreeMap<String, String>,
     /// Messages of the bot by the paths of their requests.
     sent: Vec<(String, Value)>,
     /// Their dates, by the homeserver's clock.
@@ -130,6 +132,10 @@ impl Homeserver {
         state.stream.push((String::new(), Value::Null));
         state.invitations.insert(room.to_owned(), (sender.to_owned(), place));
         state.rooms.insert(room.to_owned(), vec![sender.to_owned()]);
+    }
+    /// Another homeserver claims that this person invites to the room.
+    pub fn forges(&self, room: &str, sender: &str) {
+        self.0.lock().unwrap().forged.insert(room.to_owned(), sender.to_owned());
     }
     pub fn is_in(&self, room: &str) -> bool {
         self.0.lock().unwrap().rooms.get(room).is_some_and(|all| all.iter().any(|who| who == BOT))
@@ -388,8 +394,9 @@ impl State {
         // Each is told once.
         let invited = self.invitations.iter().filter(|(_, (_, place))| *place >= from);
         let invited = invited.map(|(room, (sender, _))| {
-            let own = json!({ "type": "m.room.member", "state_key": BOT, "sender": sender, "content": { "membership": "invite" } });
-            (room.clone(), json!({ "invite_state": { "events": [own] } }))
+            let from = |sender: &String| json!({ "type": "m.room.member", "state_key": BOT, "sender": sender, "content": { "membership": "invite" } });
+            let events: Vec<Value> = self.forged.get(room).into_iter().chain([sender]).map(from).collect();
+            (room.clone(), json!({ "invite_state": { "events": events } }))
         });
         let invited: serde_json::Map<_, _> = invited.collect();
         json!({ "next_batch": format!("s{}", self.stream.len()), "rooms": { "join": joined, "invite": invited } })

@@ -98,3 +98,25 @@ async fn message_with_an_old_date_leaves_out_no_other() {
     ask_long(&bed).await;
     assert_eq!(read(&bed).await, 70);
 }
+
+/// Another homeserver writes any date.
+#[tokio::test]
+async fn false_dates_of_another_homeserver_leave_out_nothing() {
+    let homeserver = Homeserver::default();
+    let bed = homeserver.bed();
+    Homeserver::ask(&bed).await;
+    say(&homeserver, 0..40);
+    for number in 0..60 {
+        homeserver.happens(
+            ROOM,
+            &json!({
+                "type": "m.room.message", "event_id": format!("$old{number}"), "origin_server_ts": 0,
+                "sender": "@mallory:evil.example", "content": text("noise"),
+            }),
+        );
+    }
+    ask_long(&bed).await;
+    let listed = bed.get("/api/events?channel=matrix&limit=500").await;
+    let own = listed["events"].as_array().unwrap().iter().filter(|event| event["sender"] == INES);
+    assert_eq!(own.count(), 40);
+}

@@ -192,8 +192,12 @@ async fn invitation_of_a_person_who_counts_is_accepted_and_others_are_left_alone
     let bed = homeserver.bed();
     homeserver.invites("!new:example.org", INES);
     homeserver.invites("!evil:example.org", "@mallory:evil.example");
+    homeserver.invites("!forged:evil.example", "@mallory:evil.example");
+    homeserver.forges("!forged:evil.example", INES);
     Homeserver::ask(&bed).await;
-    assert!(homeserver.is_in("!new:example.org") && !homeserver.is_in("!evil:example.org"));
+    let joined = ["!new:example.org", "!evil:example.org", "!forged:evil.example"]
+        .map(|room| homeserver.is_in(room));
+    assert_eq!(joined, [true, false, false]);
 }
 
 /// A room has a history, which nobody wrote for us; what was said since we were invited is for us.
