@@ -9,16 +9,7 @@ use std::thread::{JoinHandle, spawn};
 const PROGRAM: &str = include_str!("../agents/acp.py");
 
 fn agent(home: &Home, more: &str) -> String {
-    use std::os::unix::fs::PermissionsExt;
-    let path = home.path("acp-agent");
-    std::fs::write(&path, PROGRAM).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    std::fs::create_dir_all(home.path("app")).unwrap();
-    format!(
-        "[agents.codegen]\nrunner = \"acp\"\ncommand = [\"{}\"]\nestimated_cost = 0.05\nwritable = [\"{}\"]\n{more}\n",
-        path.display(),
-        home.path("app").display()
-    )
+    home.agent_table("acp", PROGRAM, 0.05, more)
 }
 
 fn with_agent(more: &str) -> Home {
@@ -68,7 +59,7 @@ fn asked(home: &Home) -> Value {
 }
 
 fn processes(home: &Home) -> usize {
-    let mark = home.path("acp-agent").display().to_string();
+    let mark = home.path("agent-program").display().to_string();
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
     let arguments = entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
     arguments.filter(|text| String::from_utf8_lossy(text).contains(&mark)).count()

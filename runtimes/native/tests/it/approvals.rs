@@ -12,16 +12,7 @@ const REACHES: [&str; 4] =
     ["network = \"none\"", "network = \"internet\"", "network = \"all\"", "sandbox = \"off\""];
 
 fn agent(home: &Home, more: &str) -> String {
-    use std::os::unix::fs::PermissionsExt;
-    let path = home.path("claude");
-    std::fs::write(&path, PROGRAM).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    std::fs::create_dir_all(home.path("app")).unwrap();
-    format!(
-        "[agents.codegen]\nrunner = \"claude-code\"\ncommand = [\"{}\"]\nestimated_cost = 0.0\nwritable = [\"{}\"]\n{more}\n",
-        path.display(),
-        home.path("app").display()
-    )
+    home.agent_table("claude-code", PROGRAM, 0.0, more)
 }
 
 fn with_agent(more: &str) -> Home {
@@ -114,7 +105,7 @@ fn time_of_an_open_question_does_not_count_and_a_halt_ends_it() {
     let _server = home.up();
     let sent = send(&home);
     let row = asked(&home);
-    let mark = home.path("claude").display().to_string();
+    let mark = home.path("agent-program").display().to_string();
     assert!(processes(&mark) > 0);
     std::thread::sleep(std::time::Duration::from_secs(4));
     assert!(processes(&mark) > 0, "it waits for the owner beyond its time limit");

@@ -90,13 +90,27 @@ impl Home {
     fn config(&self) -> PathBuf {
         self.path("quintet.toml")
     }
-    /// Writes an executable script and returns its path.
+    /// Writes an executable script of the shell and returns its path.
     pub fn script(&self, name: &str, text: &str) -> PathBuf {
+        self.program(name, &format!("#!/bin/sh\n{text}\n"))
+    }
+    /// Writes an executable file and returns its path.
+    pub fn program(&self, name: &str, text: &str) -> PathBuf {
         use std::os::unix::fs::PermissionsExt;
         let path = self.path(name);
-        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        std::fs::write(&path, text).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
         path
+    }
+    /// The configuration of an agent `codegen` with this program, which may write in `app`.
+    pub fn agent_table(&self, runner: &str, program: &str, cost: f64, more: &str) -> String {
+        let (path, app) = (self.program("agent-program", program), self.path("app"));
+        std::fs::create_dir_all(&app).unwrap();
+        format!(
+            "[agents.codegen]\nrunner = \"{runner}\"\ncommand = [\"{}\"]\nestimated_cost = {cost:?}\nwritable = [\"{}\"]\n{more}\n",
+            path.display(),
+            app.display()
+        )
     }
     /// The binary with this home's environment.
     pub fn command(&self, args: &[&str]) -> Command {

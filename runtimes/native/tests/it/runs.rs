@@ -128,10 +128,7 @@ fn answer_of(event: &Value) -> String {
 #[test]
 fn a_run_ends_with_what_was_meant_and_its_cost() {
     let home = Home::with_config("");
-    let program = home.path("runs.py");
-    std::fs::write(&program, PROGRAM).unwrap();
-    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&program, executable).unwrap();
+    let program = home.program("runs.py", PROGRAM);
     let agents = FORMATS.map(|(agent, format, price, _)| {
         let program = program.display();
         format!(
