@@ -16,7 +16,7 @@ pub(crate) use whole::put_whole;
 use crate::Deps;
 use contracts::files::{Attachment, FileOf};
 use contracts::{EventId, FileId};
-use inbox::{KeptFile, StoredEvent};
+use inbox::{KeptFile, OfferedFile, StoredEvent};
 use platform::files::{FOLDER_IN, size};
 use platform::ports::PortResult;
 
@@ -33,6 +33,11 @@ fn object(event: &EventId, sha256: &str) -> String {
 /// The line in place of a message that has files and no words.
 pub(crate) fn in_place_of_words<'a>(names: impl Iterator<Item = &'a str>) -> String {
     format!("[Sent without words: {}]", names.collect::<Vec<_>>().join(", "))
+}
+
+/// The files that came with the message, then those of its album.
+fn offered(event: &StoredEvent) -> impl Iterator<Item = &OfferedFile> {
+    event.origin.attachments.iter().chain(&event.data.more)
 }
 
 /// The kept files of a message, as the contract shows them.

@@ -2,7 +2,7 @@
 //! next one.
 
 use super::words;
-use super::{album, in_place_of_words, is_console, not_taken, object};
+use super::{album, in_place_of_words, is_console, not_taken, object, offered};
 use crate::Deps;
 use crate::channels::{Connection, Fetch};
 use crate::steps::{AT_ONCE, Stop, reply_id, say, to};
@@ -56,11 +56,6 @@ pub(crate) async fn next(deps: &Deps, event: &StoredEvent) -> Result<Option<Step
     let mut data = event.data.clone();
     data.files.push(file);
     Ok(Some(step(event, data, note)))
-}
-
-/// The files that came with the message, then those of its album.
-pub(super) fn offered(event: &StoredEvent) -> impl Iterator<Item = &OfferedFile> {
-    event.origin.attachments.iter().chain(&event.data.more)
 }
 
 /// On to the next file, or after the last one on with the message.

@@ -1,7 +1,7 @@
 //! The words of recordings: a message that is only a recording becomes what it says, if the owner
 //! has configured transcription. It is a step of its own, after the file is kept.
 
-use super::content;
+use super::{content, offered};
 use crate::Deps;
 use crate::steps::{Stop, line_id, port};
 use contracts::FileId;
@@ -24,7 +24,7 @@ pub(super) struct Heard {
 /// listened to yet. The words of others would pass for the sender's.
 pub(super) fn waits_for_its_words(event: &StoredEvent, data: &EventData) -> bool {
     let last = data.files.last();
-    let offered = super::fetch::offered(event).nth(data.files.len().saturating_sub(1));
+    let offered = offered(event).nth(data.files.len().saturating_sub(1));
     event.origin.wordless
         && offered.is_some_and(|offered| !offered.passed_on)
         && data.message.is_none()
