@@ -211,13 +211,9 @@ fn shown(row: &mut OutboxRow, aim: &Aim, message: String, chat: String) {
             Some(part) => part.shows.clone_from(shows),
             None => row.parts.push(Part::new(message, chat, shows)),
         },
-        Aim::AnswerPress
-        | Aim::OpenDirect
-        | Aim::LookInto { .. }
-        | Aim::Invite { .. }
-        | Aim::Date { .. } => {
-            row.parts.push(Part::new(message, chat, ""));
-        }
+        Aim::AnswerPress | Aim::OpenDirect => row.parts.push(Part::new(message, chat, "")),
+        // These show nothing.
+        Aim::LookInto { .. } | Aim::Invite { .. } | Aim::Date { .. } => {}
     }
 }
 

@@ -71,6 +71,11 @@ pub(super) fn segment(id: &str) -> String {
     platform::percent::encode(id)
 }
 
+/// The name in a user's id, between `@` and the first colon.
+pub(super) fn local_of(user: &str) -> &str {
+    user.trim_start_matches('@').split(':').next().unwrap_or_default()
+}
+
 /// The server's name in an id, which follows its first colon.
 pub(super) fn server_of(id: &str) -> &str {
     id.split_once(':').map_or("", |(_, server)| server)

@@ -3,6 +3,7 @@
 
 use super::Matrix;
 use super::bot::segment;
+use super::setup::SERVICE;
 use crate::channels::enrol::{
     Account, Api, Asked, Checked, Enrol, FirstMessage, Heard, Learnt, Note, Person, Trouble,
 };
@@ -18,8 +19,6 @@ const MEND: &str = "Sign the bot in with Element, copy the access token from Set
 const ROOMS_MAX: usize = 20;
 /// Newest messages of a room that are looked at for a first one.
 const MESSAGES_MAX: usize = 10;
-/// The id of the application service in the registration that `quintet setup` prints.
-const SERVICE: &str = "quintet";
 
 const SECRETS: [Asked; 1] = [Asked {
     key: "bot_token",

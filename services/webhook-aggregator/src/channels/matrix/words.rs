@@ -1,6 +1,6 @@
 //! The words of a Matrix message, and whether they are for us.
 
-use super::bot::{Bot, segment};
+use super::bot::{Bot, local_of, segment};
 use crate::control;
 use serde_json::Value;
 
@@ -65,7 +65,7 @@ pub(super) struct Names<'a> {
 impl<'a> Names<'a> {
     /// `shown` is our name in the room.
     pub(super) fn of(bot: &'a Bot, shown: Option<&'a str>, is_mentioned: bool) -> Self {
-        let local = bot.user.trim_start_matches('@').split(':').next().unwrap_or_default();
+        let local = local_of(&bot.user);
         let mut sure = vec![bot.user.clone(), format!("@{local}")];
         let named = shown.filter(|_| is_mentioned);
         sure.extend(named.into_iter().flat_map(|name| [format!("@{name}"), name.to_owned()]));
