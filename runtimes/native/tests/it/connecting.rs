@@ -1,8 +1,8 @@
 //! Chats connected from the dashboard, and the configuration that a running server reads again.
 
 use crate::bed::{Home, Server, TELEGRAM_SECRET, telegram_config, telegram_update, within};
-use crate::platforms::Slack;
 use crate::recorder::Recorder;
+use crate::slack::Slack;
 use serde_json::{Value, json};
 use std::time::Duration;
 

@@ -1,8 +1,9 @@
 //! A fake platform that answers as a test says.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+use crate::exchange::{Request, Response};
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Write};
+use std::io::BufReader;
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
@@ -41,36 +42,10 @@ fn serve(stream: TcpStream, script: &Script, calls: &Mutex<Vec<(String, Value)>>
     let mut write = stream.try_clone().ok()?;
     let mut read = BufReader::new(stream);
     loop {
-        let (call, body) = request(&mut read)?;
-        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        calls.lock().unwrap().push((call.clone(), body.clone()));
-        let (status, header, answer) = script(&call, &body);
-        let (text, header) = (
-            answer.to_string(),
-            if header.is_empty() { String::new() } else { format!("{header}\r\n") },
-        );
-        write!(write, "HTTP/1.1 {status} x\r\n{header}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{text}", text.len()).ok()?;
+        let request = Request::read(&mut read)?;
+        let body = request.json();
+        calls.lock().unwrap().push((request.call.clone(), body.clone()));
+        let (status, header, answer) = script(&request.call, &body);
+        Response::with(status, header, &answer).write(&mut write)?;
     }
-}
-
-/// The next request: `POST /path`, and its body.
-pub fn request(read: &mut impl BufRead) -> Option<(String, Vec<u8>)> {
-    let mut first = String::new();
-    read.read_line(&mut first).ok().filter(|bytes| *bytes > 0)?;
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        read.read_line(&mut line).ok().filter(|bytes| *bytes > 0)?;
-        if line.trim().is_empty() {
-            break;
-        }
-        if let Some((name, value)) = line.split_once(':')
-            && name.eq_ignore_ascii_case("content-length")
-        {
-            length = value.trim().parse().ok()?;
-        }
-    }
-    let mut body = vec![0; length];
-    read.read_exact(&mut body).ok()?;
-    Some((first.rsplit_once(' ')?.0.to_owned(), body))
 }

@@ -1,9 +1,10 @@
 //! A fake Telegram: accepts every call as Telegram does and records what its users see.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-use crate::fake::request;
+use crate::exchange::{Request, Response};
+use crate::shelf::{Sent, Shelf};
 use serde_json::{Value, json};
-use std::io::{BufReader, Write};
+use std::io::BufReader;
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
@@ -26,10 +27,7 @@ struct Seen {
     other: Vec<String>,
     /// Updates until an `offset` confirms them.
     updates: Vec<Value>,
-    /// Files by their id, which is their path too.
-    files: Vec<(String, Vec<u8>)>,
-    /// Bodies of uploads, as text.
-    uploads: Vec<String>,
+    shelf: Shelf,
 }
 
 /// The fake platform; it listens until the test ends.
@@ -72,18 +70,13 @@ impl Recorder {
     pub fn hands_over(&self, update: &str) {
         self.seen.lock().unwrap().updates.push(serde_json::from_str(update).unwrap());
     }
-    /// Has a file of this id.
+    /// Has a file of this id, which is its path too.
     pub fn keeps(&self, id: &str, content: &[u8]) {
-        self.seen.lock().unwrap().files.push((id.to_owned(), content.to_vec()));
+        self.seen.lock().unwrap().shelf.keep(id, content);
     }
-    /// Bodies of uploads, as text.
-    pub fn uploads(&self) -> Vec<String> {
-        self.seen.lock().unwrap().uploads.clone()
-    }
-    fn file(&self, path: &str) -> Vec<u8> {
-        let seen = self.seen.lock().unwrap();
-        let found = seen.files.iter().find(|(id, _)| path.ends_with(id.as_str()));
-        found.map(|(_, content)| content.clone()).unwrap_or_default()
+    /// The files that came for the chats.
+    pub fn uploads(&self) -> Vec<Sent> {
+        self.seen.lock().unwrap().shelf.sent()
     }
     /// Updates that were not confirmed.
     pub fn unconfirmed(&self) -> usize {
@@ -98,27 +91,21 @@ impl Recorder {
         let mut write = stream.try_clone().ok()?;
         let mut read = BufReader::new(stream);
         loop {
-            let (call, body) = request(&mut read)?;
-            let path = call.split_once(' ')?.1;
-            if path.starts_with("/file/") {
-                let file = self.file(path);
-                write!(write, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", file.len()).ok()?;
-                write.write_all(&file).ok()?;
-                continue;
-            }
-            let method = path.rsplit('/').next()?.to_owned();
-            if method == "sendDocument" {
-                let upload = String::from_utf8_lossy(&body).into_owned();
-                self.seen.lock().unwrap().uploads.push(upload);
-            }
-            let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-            let answer = self.take(&method, &body);
-            let (status, text) = (
-                if answer["ok"] == true { "200 OK" } else { "400 Bad Request" },
-                answer.to_string(),
-            );
-            write!(write, "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{text}", text.len()).ok()?;
+            self.answer(&Request::read(&mut read)?).write(&mut write)?;
         }
+    }
+    fn answer(&self, request: &Request) -> Response {
+        let mut seen = self.seen.lock().unwrap();
+        if request.path().starts_with("/file/") {
+            return Response::file(seen.shelf.file(request.path()).unwrap_or_default());
+        }
+        if request.method() == "sendDocument" {
+            seen.shelf.send(document(request));
+        }
+        drop(seen);
+        let answer = self.take(request.method(), &request.json());
+        let status = if answer["ok"] == true { 200 } else { 400 };
+        Response::with(status, "", &answer)
     }
     fn take(&self, method: &str, body: &Value) -> Value {
         let mut seen = self.seen.lock().unwrap();
@@ -159,8 +146,8 @@ impl Recorder {
                     };
                     seen.updates.retain(is_new);
                 }
-                // As many as the platform hands over at once.
-                let batch: Vec<_> = seen.updates.iter().take(100).collect();
+                let limit = body["limit"].as_u64().map_or(100, |limit| limit.min(100));
+                let batch: Vec<_> = seen.updates.iter().take(limit as usize).collect();
                 json!({ "ok": true, "result": batch })
             }
             "getFile" => {
@@ -178,6 +165,19 @@ impl Recorder {
             }
         }
     }
+}
+
+/// The file of a `sendDocument`.
+fn document(request: &Request) -> Sent {
+    let mut sent = Sent::default();
+    for part in request.parts() {
+        match (part.name.as_str(), part.file_name) {
+            ("chat_id", _) => sent.chat = String::from_utf8(part.content).unwrap(),
+            ("document", Some(name)) => (sent.name, sent.content) = (name, part.content),
+            _ => {}
+        }
+    }
+    sent
 }
 
 /// First message id, above every update number.

@@ -2,9 +2,10 @@
 //! message, and every mistake on the way.
 
 use crate::bed::{Done, Home, telegram_update, within};
+use crate::discord::Discord;
 use crate::fake::Fake;
-use crate::platforms::{Discord, Slack};
 use crate::recorder::Recorder;
+use crate::slack::Slack;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Stdio};

@@ -2,8 +2,9 @@
 //! order over connections that break and a server that is killed.
 
 use crate::bed::{Home, telegram_update, within};
-use crate::platforms::{Discord, Slack};
+use crate::discord::{DISCORD_OWNER, Discord};
 use crate::recorder::Recorder;
+use crate::slack::{SLACK_OWNER, Slack};
 use rusqlite::Connection;
 use std::time::Duration;
 
@@ -21,20 +22,6 @@ fn messages() -> usize {
 /// The number of stored messages after which the server is killed, for each kill.
 fn kills(dice: &mut fastrand::Rng) -> Vec<usize> {
     (0..messages() / PER_KILL).map(|kill| kill * PER_KILL + dice.usize(1..PER_KILL)).collect()
-}
-
-fn slack_config(slack: &Slack) -> String {
-    format!(
-        "[endpoints.slack.main]\napp_token = \"xapp-1-T\"\nbot_token = \"xoxb-T\"\napi_base = \"{}\"\napprovers = [\"U0HUMAN01\"]\n",
-        slack.api_base
-    )
-}
-
-fn discord_config(discord: &Discord) -> String {
-    format!(
-        "[endpoints.discord.main]\napplication_id = \"910000000000000001\"\nbot_token = \"b0t\"\napi_base = \"{}\"\napprovers = [\"810000000000000001\"]\n",
-        discord.api_base
-    )
 }
 
 /// The dedup keys of an endpoint, in the order of their commits.
@@ -55,11 +42,11 @@ fn count(home: &Home, shard: &str) -> usize {
 #[test]
 fn slack_over_a_socket_loses_and_doubles_nothing_over_cuts_and_kills() {
     let slack = Slack::start(20_261_130);
-    let home = Home::with_config(&slack_config(&slack));
+    let home = Home::with_config(&slack.config());
     let mut dice = fastrand::Rng::with_seed(7);
     let messages = messages();
     for number in 1..=messages {
-        slack.message("U0HUMAN01", &format!("message {number}"));
+        slack.message(SLACK_OWNER, &format!("message {number}"));
     }
     let mut server = home.up();
     for wanted in kills(&mut dice) {
@@ -89,14 +76,14 @@ fn slack_over_a_socket_loses_and_doubles_nothing_over_cuts_and_kills() {
 #[test]
 fn discord_over_the_gateway_loses_and_doubles_nothing_over_cuts_and_kills() {
     let discord = Discord::start(20_261_131);
-    let home = Home::with_config(&discord_config(&discord));
+    let home = Home::with_config(&discord.config());
     let mut dice = fastrand::Rng::with_seed(8);
     let mut server = home.up();
     let mut said = 0;
     for (kill, wanted) in kills(&mut dice).into_iter().enumerate() {
         while said < (kill + 1) * PER_KILL {
             said += 1;
-            discord.message("810000000000000001", &format!("message {said}"));
+            discord.message(DISCORD_OWNER, &format!("message {said}"));
         }
         within(PATIENCE, &format!("{wanted} are stored"), || {
             (count(&home, "discord.main") >= wanted).then_some(())
@@ -153,7 +140,7 @@ fn refused_tokens_are_named_with_their_fix_by_endpoints_doctor_and_the_log() {
     let (slack, discord) = (Slack::start(1), Discord::start(1));
     slack.refuses(Some("invalid_auth"));
     discord.closes_with(4014);
-    let home = Home::with_config(&(slack_config(&slack) + &discord_config(&discord)));
+    let home = Home::with_config(&(slack.config() + &discord.config()));
     let server = home.up();
     let list = within(PATIENCE, "both are refused", || {
         let list = server.get("/webhook-aggregator/api/endpoints");

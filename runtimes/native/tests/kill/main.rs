@@ -18,13 +18,16 @@
 
 #[path = "../it/bed.rs"]
 mod bed;
-#[path = "../it/fake.rs"]
-mod fake;
+#[path = "../it/exchange.rs"]
+mod exchange;
 #[path = "../it/http.rs"]
 #[allow(dead_code, reason = "what only the other tests use")]
 mod http;
 #[path = "../it/recorder.rs"]
 mod recorder;
+#[path = "../it/shelf.rs"]
+#[allow(dead_code, reason = "what only the other tests use")]
+mod shelf;
 
 mod books;
 mod posters;
