@@ -32,6 +32,11 @@ impl Discord {
     fn answer(&self, request: &Request) -> Response {
         let mut books = self.books.lock().unwrap();
         let path = request.path();
+        if books.is_too_many() {
+            return Response::too_many(
+                |after| json!({ "message": "You are being rate limited.", "retry_after": after, "global": false }),
+            );
+        }
         if path.starts_with("/attachments/") {
             // The address is signed. The token is for the API alone.
             let is_signed = request.call.ends_with("?ex=6&is=5&hm=abc");
@@ -95,6 +100,10 @@ impl Discord {
     /// Every text that was shown in the chat.
     pub fn shown(&self) -> Vec<String> {
         self.books.lock().unwrap().shown.clone()
+    }
+    /// Calls that were refused for being too many.
+    pub fn refused(&self) -> usize {
+        self.books.lock().unwrap().limit.refused()
     }
     /// Messages that were stored before the last resume.
     pub fn resumed_after(&self) -> usize {

@@ -100,6 +100,9 @@ pub struct Response {
     pub body: Vec<u8>,
 }
 
+/// The seconds after which a platform that was sent too many requests takes the next one.
+const RETRY_AFTER_S: u64 = 1;
+
 impl Response {
     pub fn json(value: &Value) -> Self {
         Self::with(200, "", value)
@@ -116,6 +119,11 @@ impl Response {
         let content_type = "text/html; charset=utf-8";
         Self { content_type, ..Self::file(text.as_bytes().to_vec()) }
     }
+    /// 429 with the time after which to ask again, in the header and where the platform has it in
+    /// its body.
+    pub fn too_many(body: impl Fn(u64) -> Value) -> Self {
+        Self::with(429, &format!("Retry-After: {RETRY_AFTER_S}"), &body(RETRY_AFTER_S))
+    }
     pub fn write(&self, to: &mut impl Write) -> Option<()> {
         let more = if self.header.is_empty() { "" } else { "\r\n" };
         let head = format!(
@@ -126,5 +134,29 @@ impl Response {
             self.body.len()
         );
         to.write_all(&[head.as_bytes(), &self.body].concat()).ok()
+    }
+}
+
+/// Refuses a request now and then, as a platform does that was sent too many.
+#[derive(Default)]
+pub struct Limit {
+    asked: usize,
+    refused: usize,
+}
+
+/// One of this many requests is refused.
+const REFUSED_EACH: usize = 30;
+
+impl Limit {
+    /// Whether the next request is refused.
+    pub fn refuses(&mut self) -> bool {
+        self.asked += 1;
+        let refuses = self.asked.is_multiple_of(REFUSED_EACH);
+        self.refused += usize::from(refuses);
+        refuses
+    }
+    /// Requests that were refused.
+    pub const fn refused(&self) -> usize {
+        self.refused
     }
 }

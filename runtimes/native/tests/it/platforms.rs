@@ -1,6 +1,7 @@
-//! The common parts of the fake platforms with WebSockets: how they listen, and their books.
+//! The common parts of the fake platforms with WebSockets: how they listen, and their books. They
+//! refuse calls now and then for being too many.
 
-use crate::exchange::{Request, Response};
+use crate::exchange::{Limit, Request, Response};
 use crate::shelf::{Sent, Shelf};
 use serde_json::Value;
 use std::io::{BufReader, ErrorKind};
@@ -94,9 +95,16 @@ pub struct Books {
     /// Calls that were not refused.
     pub requests: Vec<String>,
     pub refusal: Option<&'static str>,
+    pub limit: Limit,
     pub shelf: Shelf,
     /// Announced uploads of Slack with their lengths.
     pub uploads: Vec<(usize, Sent)>,
     /// Every text that was shown in the chat.
     pub shown: Vec<String>,
+}
+
+impl Books {
+    pub fn is_too_many(&mut self) -> bool {
+        !self.calm && self.limit.refuses()
+    }
 }

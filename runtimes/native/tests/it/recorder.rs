@@ -1,7 +1,8 @@
-//! A fake Telegram: accepts every call as Telegram does and records what its users see.
+//! A fake Telegram: accepts every call as Telegram does and records what its users see. On request
+//! it breaks connections at random moments and refuses calls for being too many.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-use crate::exchange::{Request, Response};
+use crate::exchange::{Limit, Request, Response};
 use crate::shelf::{Sent, Shelf};
 use serde_json::{Value, json};
 use std::io::BufReader;
@@ -28,6 +29,33 @@ struct Seen {
     /// Updates until an `offset` confirms them.
     updates: Vec<Value>,
     shelf: Shelf,
+    /// Until it is calm again.
+    trouble: Option<Trouble>,
+    cuts: usize,
+}
+
+struct Trouble {
+    dice: fastrand::Rng,
+    limit: Limit,
+}
+
+/// How a connection breaks.
+#[derive(PartialEq)]
+enum Cut {
+    /// The request is lost.
+    Before,
+    /// It is taken, and the response is lost.
+    After,
+}
+
+impl Trouble {
+    fn cut(&mut self) -> Option<Cut> {
+        match self.dice.u32(0..20) {
+            0 => Some(Cut::Before),
+            1 => Some(Cut::After),
+            _ => None,
+        }
+    }
 }
 
 /// The fake platform; it listens until the test ends.
@@ -52,6 +80,20 @@ impl Recorder {
             }
         });
         recorder
+    }
+    /// Its connections break and its calls are refused now and then.
+    pub fn unsteady(seed: u64) -> Self {
+        let recorder = Self::start();
+        let trouble = Trouble { dice: fastrand::Rng::with_seed(seed), limit: Limit::default() };
+        recorder.seen.lock().unwrap().trouble = Some(trouble);
+        recorder
+    }
+    pub fn cuts(&self) -> usize {
+        self.seen.lock().unwrap().cuts
+    }
+    /// Calls that were refused for being too many.
+    pub fn refused(&self) -> usize {
+        self.seen.lock().unwrap().trouble.as_ref().map_or(0, |trouble| trouble.limit.refused())
     }
     /// Every message, oldest first.
     pub fn messages(&self) -> Vec<Shown> {
@@ -91,11 +133,32 @@ impl Recorder {
         let mut write = stream.try_clone().ok()?;
         let mut read = BufReader::new(stream);
         loop {
-            self.answer(&Request::read(&mut read)?).write(&mut write)?;
+            let request = Request::read(&mut read)?;
+            let cut = self.cut();
+            if cut == Some(Cut::Before) {
+                return None;
+            }
+            let response = self.answer(&request);
+            if cut == Some(Cut::After) {
+                return None;
+            }
+            response.write(&mut write)?;
         }
+    }
+    fn cut(&self) -> Option<Cut> {
+        let mut seen = self.seen.lock().unwrap();
+        let cut = seen.trouble.as_mut()?.cut()?;
+        seen.cuts += 1;
+        Some(cut)
     }
     fn answer(&self, request: &Request) -> Response {
         let mut seen = self.seen.lock().unwrap();
+        if seen.trouble.as_mut().is_some_and(|trouble| trouble.limit.refuses()) {
+            return Response::too_many(|after| {
+                let why = format!("Too Many Requests: retry after {after}");
+                json!({ "ok": false, "error_code": 429, "description": why, "parameters": { "retry_after": after } })
+            });
+        }
         if request.path().starts_with("/file/") {
             return Response::file(seen.shelf.file(request.path()).unwrap_or_default());
         }

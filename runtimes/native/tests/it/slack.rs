@@ -29,6 +29,9 @@ impl Slack {
     }
     fn answer(&self, request: &Request) -> Response {
         let mut books = self.books.lock().unwrap();
+        if books.is_too_many() {
+            return Response::too_many(|_| json!({ "ok": false, "error": "ratelimited" }));
+        }
         let path = request.path();
         if path.starts_with("/files-pri/") {
             // Slack shows its sign-in page where the token is missing.
@@ -98,6 +101,10 @@ impl Slack {
     /// Every text that was shown in the chat.
     pub fn shown(&self) -> Vec<String> {
         self.books.lock().unwrap().shown.clone()
+    }
+    /// Calls that were refused for being too many.
+    pub fn refused(&self) -> usize {
+        self.books.lock().unwrap().limit.refused()
     }
     pub fn acknowledged(&self) -> usize {
         self.books.lock().unwrap().acknowledged
