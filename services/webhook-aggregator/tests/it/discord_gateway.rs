@@ -10,15 +10,15 @@ use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use tokio::task::JoinHandle;
 
-const NAME: &str = "820000000000000001";
-const OWNER: &str = "810000000000000001";
+pub const NAME: &str = "820000000000000001";
+pub const OWNER: &str = "810000000000000001";
 const BOT: &str = "910000000000000001";
-const BOT_USER: &str = "910000000000000077";
+pub const BOT_USER: &str = "910000000000000077";
 
 #[derive(Clone, Default)]
-struct Discord {
+pub struct Discord {
     answers: Arc<Mutex<Vec<OutboundResponse>>>,
-    dial: Arc<MemoryDial>,
+    pub dial: Arc<MemoryDial>,
 }
 
 fn gateway_config(messages: &str) -> Value {
@@ -35,7 +35,7 @@ fn found(url: &str, remaining: u64) -> OutboundResponse {
 }
 
 impl Discord {
-    fn bed(&self, messages: &str) -> Bed {
+    pub fn bed(&self, messages: &str) -> Bed {
         let bed = bed_with(gateway_config(messages));
         let discord = self.clone();
         bed.outbound.answer(move |sent| Ok(discord.answer(sent)));
@@ -53,6 +53,11 @@ impl Discord {
             let body = "\u{89}PNG".into();
             return OutboundResponse { status: 200, headers: http::HeaderMap::new(), body };
         }
+        if let Some((_, path)) = sent.url.split_once("/channels/") {
+            let message =
+                json!({ "id": "950000000000000002", "channel_id": path.split('/').next() });
+            return MemoryOutbound::json(200, &message);
+        }
         if !sent.url.ends_with("/gateway/bot") {
             return platform_says(sent);
         }
@@ -65,7 +70,7 @@ impl Discord {
         tokio::spawn(async move { webhook_aggregator::sockets(&deps, &*dial).await })
     }
     /// Connected, with a session that has begun at sequence number 1.
-    async fn ready(&self, bed: &Bed) -> JoinHandle<()> {
+    pub async fn ready(&self, bed: &Bed) -> JoinHandle<()> {
         let connection = self.connect(bed);
         bed.settle().await;
         self.hello(bed).await;
@@ -85,7 +90,7 @@ fn ready() -> String {
     json!({ "op": 0, "s": 1, "t": "READY", "d": data }).to_string()
 }
 
-fn dispatch(seq: u64, name: &str, data: &Value) -> String {
+pub fn dispatch(seq: u64, name: &str, data: &Value) -> String {
     json!({ "op": 0, "s": seq, "t": name, "d": data }).to_string()
 }
 
@@ -94,7 +99,7 @@ fn direct(id: u64, text: &str) -> Value {
         "author": { "id": OWNER, "username": "ines" }, "timestamp": "2026-09-21T14:13:20+00:00", "mentions": [] })
 }
 
-fn in_server(id: u64, text: &str, mentioned: bool) -> Value {
+pub fn in_server(id: u64, text: &str, mentioned: bool) -> Value {
     let mut message = direct(id, text);
     message["guild_id"] = "820000000000000001".into();
     message["channel_id"] = "830000000000000001".into();

@@ -17,6 +17,7 @@ mod enrolling;
 mod failures;
 mod files;
 mod gateways;
+mod groups;
 mod homeserver;
 mod hooks;
 mod long_answers;
