@@ -2,11 +2,12 @@
 // failing services, power cuts. Needs `cargo xtask build` and `npm ci` in workers/.
 import { createServer } from 'node:http';
 import assert from 'node:assert/strict';
-import { createHash, createHmac } from 'node:crypto';
+import { createHash, createHmac, createPrivateKey } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { endpoints, vectors } from './bed/channels.mjs';
+import * as platforms from './bed/platforms.mjs';
 import { until } from './bed/quintet.mjs';
 import { SERVICES, Workers, serviceKey, token } from './bed/workers.mjs';
 import { startRecorder } from './bed/recorder.mjs';
@@ -273,49 +274,62 @@ describe('an agent at work', () => {
   after(() => ended(recorder, workers));
   const approve = (id) => workers.ask('personal-assistant', `/api/approvals/${id}/decide`, { as: 'operator', body: { decision: 'approve' } });
   const lease = () => workers.ask('webhook-aggregator', '/api/tasks/lease', { as: 'gateway', body: { gatewayId: 'home', agents: ['*'], capacity: 1 } });
-  /** Delivers a message, approves it, and leases its task. */
-  async function work(update) {
-    assert.equal((await deliver(workers, update)).status, 200);
-    const { id } = await until('it is stored', () => eventOf(workers, update));
+  /** Delivers a signed webhook, approves its event, and leases its task. */
+  async function work({ path, key, body, headers }) {
+    assert.equal((await workers.ask('webhook-aggregator', path, { body, headers })).status, 200);
+    const { id } = await until('it is stored', async () => (await workers.events()).find((event) => event.dedupeKey === key));
     assert.equal((await approve((await workers.eventIn(id, ['parked'])).approvalId)).status, 200);
     await workers.eventIn(id, ['running']);
     const [task] = (await lease()).json;
     return { id, task };
   }
   const finish = (task, more) => workers.ask('webhook-aggregator', `/api/tasks/${task.taskId}/result`, { as: 'gateway', body: { epoch: task.epoch, outcome: 'success', actualCost: 0, ...more } });
-  const uploads = () => recorder.ours(({ path }) => /\/sendDocument$/.test(path));
+  const ofTelegram = (update) => ({ path: '/telegram/main', key: String(update.update_id), ...platforms.telegram.signed(JSON.stringify(update)) });
+  const uploads = (platform = platforms.telegram) => platform.uploads(recorder.ours((request) => request.platform === platform.api));
+  // The key of the vectors in DER: a fixed head, then the seed.
+  const seed = Buffer.from(`302e020100300506032b657004220420${vectors.discord.test_private_seed_hex}`, 'hex');
+  const discordKey = createPrivateKey({ key: seed, format: 'der', type: 'pkcs8' });
 
-  test('a photo with a caption, a voice message and a document go in, and a file comes out', async () => {
-    const update = message('');
-    const { text: _, ...rest } = update.message;
-    const files = { photo: [{ file_id: 'picture', width: 90, height: 90 }], voice: { file_id: 'voice', mime_type: 'audio/ogg' }, document: { file_id: 'paper', file_name: 'paper.txt' } };
-    update.message = { ...rest, caption: '@codegen what is this?', ...files };
-    const { id, task } = await work(update);
-    assert.equal(task.context.attachments.length, 3, JSON.stringify(task));
-    for (const { id, sha256 } of task.context.attachments) {
-      const answer = await fetch(`${workers.services['webhook-aggregator']}/api/files/${id}`, { headers: { authorization: `Bearer ${token('gateway')}` } });
-      assert.equal(answer.status, 200);
-      assert.equal(createHash('sha256').update(Buffer.from(await answer.arrayBuffer())).digest('hex'), sha256);
-    }
-    const stored = await workers.ask('webhook-aggregator', `/api/tasks/${task.taskId}/files`, { as: 'gateway', method: 'PUT', body: new TextEncoder().encode('a,b\n1,2\n') });
-    assert.equal(stored.status, 200, stored.text);
-    assert.equal((await finish(task, { text: 'Here it is.', files: [{ name: 'table.csv', sha256: stored.json.sha256 }] })).status, 200);
-    await workers.eventIn(id, ['done']);
-    assert.deepEqual([uploads().length, /table\.csv/.test(uploads()[0].raw) && uploads()[0].raw.includes('a,b\n1,2\n')], [1, true]);
-  });
+  for (const [channel, { id, by, chat }] of Object.entries({
+    telegram: { id: 4_900_001, chat: String(OWNER) },
+    slack: { id: 'Ev0FILES01', by: { secret: slack.signing_secret }, chat: `${platforms.slack.channel}/${platforms.slack.thread}` },
+    discord: { id: '990000000000009001', by: { key: discordKey }, chat: `/webhooks/${platforms.discord.application}/tok-990000000000009001` },
+  })) {
+    test(`${channel}: a photo, a voice message and a PDF go in with words, and a file comes out`, async () => {
+      const platform = platforms[channel];
+      const body = platform.withFiles(id, '@codegen what is this?', platforms.files, recorder.base);
+      const { id: event, task } = await work({ path: platform.path, key: String(id), ...platform.signed(body, by) });
+      assert.match(task.message, /what is this\?/);
+      const digest = (content) => createHash('sha256').update(content).digest('hex');
+      const given = Object.fromEntries(platforms.files.map(({ name, content }) => [name, digest(content)]));
+      assert.deepEqual(Object.fromEntries(task.context.attachments.map(({ name, sha256 }) => [name, sha256])), given);
+      for (const { id, sha256 } of task.context.attachments) {
+        const answer = await fetch(`${workers.services['webhook-aggregator']}/api/files/${id}`, { headers: { authorization: `Bearer ${token('gateway')}` } });
+        assert.equal(answer.status, 200);
+        assert.equal(digest(Buffer.from(await answer.arrayBuffer())), sha256);
+      }
+      const { content } = platforms.files[2];
+      const stored = await workers.ask('webhook-aggregator', `/api/tasks/${task.taskId}/files`, { as: 'gateway', method: 'PUT', body: new Uint8Array(content) });
+      assert.equal(stored.status, 200, stored.text);
+      assert.equal((await finish(task, { text: 'Here it is.', files: [{ name: 'copy.pdf', sha256: stored.json.sha256 }] })).status, 200);
+      await workers.eventIn(event, ['done']);
+      assert.deepEqual(await uploads(platform), [{ chat, name: 'copy.pdf', content }]);
+    });
+  }
 
   test('an answer of many messages is its beginning and a file', async () => {
-    const before = uploads().length;
-    const { id, task } = await work(message('@codegen write a lot'));
+    const before = (await uploads()).length;
+    const { id, task } = await work(ofTelegram(message('@codegen write a lot')));
     const text = Array.from({ length: 9_000 }, (_, n) => `w${n}`).join(' ');
     assert.equal((await finish(task, { text })).status, 200);
     await workers.eventIn(id, ['done']);
-    assert.equal(uploads().length, before + 1);
-    assert.ok(uploads().at(-1).raw.includes(text) && /answer\.md/.test(uploads().at(-1).raw));
+    const after = await uploads();
+    assert.equal(after.length, before + 1);
+    assert.ok(after.at(-1).name === 'answer.md' && after.at(-1).content.includes(text));
   });
 
   test('the buttons below changes in a worktree are orders for the gateway that has them', async () => {
-    const { id, task } = await work(message('@codegen fix it'));
+    const { id, task } = await work(ofTelegram(message('@codegen fix it')));
     assert.equal((await finish(task, { text: 'Fixed.', worktree: 'codegen-1' })).status, 200);
     await workers.eventIn(id, ['done']);
     const shown = recorder.ours(({ path, body }) => /Message(Text)?$/.test(path) && body.reply_markup?.inline_keyboard?.length).at(-1).body;

@@ -1,10 +1,17 @@
 // The platforms' requests, signatures and API responses. All secrets are invented.
 import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 
 const JSON_TYPE = { 'content-type': 'application/json' };
 const keys = generateKeyPairSync('ed25519');
-/** The first bytes of a file with this name on a platform. */
-const CONTENT = { picture: '\x89PNG\r\n\x1a\n', voice: 'OggS' };
+const kept = (name, type) => ({ name, type, content: readFileSync(new URL(`../../fakes/files/${name}`, import.meta.url)) });
+/** The files that every platform keeps: a photo, a voice recording and a document. */
+export const files = [kept('photo.jpg', 'image/jpeg'), kept('voice.ogg', 'audio/ogg'), kept('note.pdf', 'application/pdf')];
+/** The content of the file that this address ends with. */
+const contentAt = (path) => files.find(({ name }) => path.split('?')[0].endsWith(`/${name}`))?.content;
+/** The fields of a `multipart/form-data` body. */
+const formOf = ({ bytes, headers }) => new Response(bytes, { headers: { 'content-type': headers['content-type'] } }).formData();
+const sent = async (chat, file) => ({ chat, name: file.name, content: Buffer.from(await file.arrayBuffer()) });
 
 export const telegram = {
   api: 'tg',
@@ -14,11 +21,24 @@ export const telegram = {
     update_id: id,
     message: { message_id, date: Math.floor(Date.now() / 1000), text, from: person, chat: { id: person.id, first_name: 'Ines', type: 'private' } },
   }),
+  /** A message with these files, as every platform below has it. */
+  withFiles(id, text, given) {
+    const update = JSON.parse(telegram.message(id, ''));
+    delete update.message.text;
+    const about = ({ name, type }) => ({ file_id: name, file_name: name, mime_type: type });
+    const [photo, voice, document] = given.map(about);
+    Object.assign(update.message, { caption: text, photo: [{ ...photo, width: 24, height: 16 }], voice, document });
+    return JSON.stringify(update);
+  },
+  /** The files that these requests brought to chats, as every platform below has them. */
+  uploads: (requests) => Promise.all(requests.filter(({ path }) => /\/sendDocument$/.test(path)).map(async (request) => {
+    const form = await formOf(request);
+    return sent(form.get('chat_id'), form.get('document'));
+  })),
   answer(request, number) {
     if (/\/answerCallbackQuery$/.test(request.path)) return { ok: true, result: true };
     if (/\/getFile$/.test(request.path)) return { ok: true, result: { file_path: `documents/${request.body.file_id}` } };
-    const file = request.path.match(/\/file\/.*\/(\w+)$/)?.[1];
-    if (file) return Buffer.from(`${CONTENT[file] ?? ''} ${file}`, 'latin1');
+    if (/\/file\//.test(request.path)) return contentAt(request.path);
     const { chat_id: chat, message_id: message = number } = request.body ?? {};
     return { ok: true, result: { message_id: message, date: 1, chat: { id: chat, type: 'private' } } };
   },
@@ -37,7 +57,29 @@ export const slack = {
     const signature = `v0=${createHmac('sha256', secret).update(`v0:${at}:${body}`).digest('hex')}`;
     return { body, headers: { 'content-type': type, 'x-slack-request-timestamp': `${at}`, 'x-slack-signature': signature } };
   },
-  answer: ({ body }, number) => ({ ok: true, channel: body?.channel, ts: body?.ts ?? `1790000000.${String(number).padStart(6, '0')}` }),
+  answer({ method, path, body, bytes, headers }, number) {
+    if (method === 'GET') return headers.authorization === `Bearer ${slack.token}` ? contentAt(path) : Buffer.from('<h1>Sign in</h1>');
+    if (/\/files.getUploadURLExternal$/.test(path)) return { ok: true, file_id: `F${number}`, upload_url: `http://${headers.host}/ours/slack/upload/F${number}` };
+    if (/\/upload\//.test(path)) return Buffer.from(`OK - ${bytes.length}`);
+    if (/\/files.completeUploadExternal$/.test(path)) return { ok: true, files: JSON.parse(body.files) };
+    return { ok: true, channel: body?.channel, ts: body?.ts ?? `1790000000.${String(number).padStart(6, '0')}` };
+  },
+  withFiles(id, text, given, base) {
+    const body = JSON.parse(slack.mention(id, text));
+    const about = ({ name, type, content }) => ({ id: name, name, mimetype: type, size: content.length, user: slack.user, url_private_download: `${base}/ours/slack/files-pri/T0AAAA111-F1/download/${name}` });
+    body.event.files = given.map(about);
+    return JSON.stringify(body);
+  },
+  /** A file is announced, its content comes, and then it is put into a chat. */
+  uploads(requests) {
+    const put = requests.filter(({ path }) => /\/files.completeUploadExternal$/.test(path));
+    return put.flatMap(({ body: { files, channel_id, thread_ts } }) => JSON.parse(files).map(({ id }) => {
+      const announced = requests.find(({ answer }) => answer?.file_id === id);
+      const { bytes } = requests.find(({ path }) => path.endsWith(`/upload/${id}`));
+      if (Number(announced.body.length) !== bytes.length) throw new Error(`${announced.body.length} bytes were announced, ${bytes.length} came`);
+      return { chat: `${channel_id}/${thread_ts}`, name: announced.body.filename, content: bytes };
+    }));
+  },
   mention: (id, text) => JSON.stringify({
     type: 'event_callback', team_id: 'T0AAAA111', api_app_id: 'A0APP0001', event_id: id, event_time: 1790000001,
     authorizations: [{ team_id: 'T0AAAA111', user_id: 'U0BOT0001', is_bot: true }],
@@ -63,7 +105,22 @@ export const discord = {
     const signature = sign(null, Buffer.from(`${at}${body}`), key).toString('hex');
     return { body, headers: { ...JSON_TYPE, 'x-signature-timestamp': `${at}`, 'x-signature-ed25519': signature } };
   },
-  answer: (_, number) => ({ id: `95000000000000${number}`, channel_id: '830000000000000001' }),
+  answer: ({ path, headers }, number) => {
+    // The address of a file is signed; the bot's token is for the API alone.
+    if (/\/attachments\//.test(path)) return headers.authorization ? Buffer.from('') : contentAt(path);
+    return { id: `95000000000000${number}`, channel_id: '830000000000000001' };
+  },
+  withFiles(id, text, given, base) {
+    const body = JSON.parse(discord.command(id, text));
+    const about = ({ name, type, content }, index) => [index, { id: `${index}`, filename: name, content_type: type, size: content.length, url: `${base}/ours/dc/attachments/1/${index}/${name}?ex=6&is=5&hm=abc` }];
+    body.data.resolved = { attachments: Object.fromEntries(given.map(about)) };
+    body.data.options.push(...given.map((_, index) => ({ type: 11, name: `file${index}`, value: `${index}` })));
+    return JSON.stringify(body);
+  },
+  uploads: (requests) => Promise.all(requests.filter(({ type }) => type === 'multipart/form-data').map(async (request) => {
+    const form = await formOf(request);
+    return sent(request.path.replace('/v10', ''), form.get('files[0]'));
+  })),
   interaction: (type, id, data) => JSON.stringify({
     type, id, token: `tok-${id}`, application_id: discord.application, version: 1, data, guild_id: '820000000000000009', channel_id: discord.channel,
     member: { user: { id: discord.user, username: 'ines' }, permissions: '0' },

@@ -18,7 +18,7 @@ export async function startRecorder() {
     const chunks = [];
     incoming.on('data', (chunk) => chunks.push(chunk));
     incoming.on('end', () => {
-      const request = read(incoming, Buffer.concat(chunks).toString('utf8'));
+      const request = read(incoming, Buffer.concat(chunks));
       requests.push(request);
       const refusal = request.side === 'ours' ? refusals.findIndex((entry) => entry.fits(request)) : -1;
       const { status = 200, headers = {}, body } = refusal < 0 ? { body: answerOf(request) } : refusals.splice(refusal, 1)[0];
@@ -56,10 +56,11 @@ export async function startRecorder() {
 
 const line = ({ side, status, method, path, raw }) => `  ${side} ${status} ${method} ${path} ${raw.slice(0, 120)}`;
 
-function read(incoming, raw) {
+function read(incoming, bytes) {
+  const raw = bytes.toString('utf8');
   const [, side, platform, path] = incoming.url.match(/^\/(ours|theirs)\/(\w+)(\/.*)$/) ?? [];
   const type = (incoming.headers['content-type'] ?? '').split(';')[0];
-  return { at: performance.now(), side, platform, path: path && decodeURIComponent(path), method: incoming.method, type, headers: incoming.headers, raw, body: bodyOf(type, raw) };
+  return { at: performance.now(), side, platform, path: path && decodeURIComponent(path), method: incoming.method, type, headers: incoming.headers, bytes, raw, body: bodyOf(type, raw) };
 }
 
 function bodyOf(type, raw) {
