@@ -33,7 +33,7 @@ const SECRETS: [Asked; 1] = [Asked {
             Ok(())
         }
         _ => Err(
-            "A token of Telegram is a number, a colon and a key, such as 123456789:AAE…. Copy it from @BotFather.",
+            "A token of Telegram is a number, a colon and a key (123456789:AAE…). Copy it from @BotFather.",
         ),
     },
 }];
