@@ -4,7 +4,9 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
 import { assertSound, open, photograph, startBrowser } from './bed/browser.mjs';
+import { telegram } from './bed/platforms.mjs';
 import { startQuintet, until } from './bed/quintet.mjs';
+import { startRecorder } from './bed/recorder.mjs';
 
 const ROOT = '/monitoring-dashboard';
 const MESSAGE = 'Fix the TypeError in the login flow';
@@ -260,11 +262,69 @@ test('halt and resume', async () => {
   assert.equal((await quintet.api('GET', '/personal-assistant/api/halts')).all, false);
 });
 
+test('a chat is connected: a token, a first message, the owner', async () => {
+  const { page } = owner;
+  await visit('/dashboard');
+  await page.getByRole('link', { name: 'Chats', exact: true }).click();
+  await page.getByText('No chat yet.').waitFor();
+  assert.equal(await page.getByText('quintet doctor').count(), 0, 'there is none to try');
+  await assertSound(page, 'chats, none');
+  await photograph(page, 'chats');
+
+  // A new bot is tried where the one of the configuration is.
+  const recorder = await startRecorder();
+  const bed = await startQuintet({ config: `[endpoints.telegram.main]\nsecret_token = "${telegram.secret}"\nbot_token = "99:OLD"\napprovers = ["1"]\napi_base = "${recorder.base}/ours/${telegram.api}"\n` });
+  const desk = await open(browser, bed.base);
+  try {
+    await desk.page.goto(bed.link);
+    await desk.page.waitForURL(`**${ROOT}/dashboard`);
+    await connect(desk.page, bed);
+    assert.deepEqual(desk.trouble.filter((line) => !/status of 422/.test(line)), []);
+  } finally {
+    await desk.context.close();
+    await bed.stop();
+    await recorder.stop();
+  }
+});
+
+/** Connects the recorder's bot of Telegram on the page of the chats, with every page on the way. */
+async function connect(page, bed) {
+  await visit('/dashboard/chats', page);
+  const card = page.locator('section').filter({ has: page.getByRole('heading', { name: 'Telegram', exact: true }) });
+  const attempt = async (token) => {
+    await card.getByLabel(/token/).fill(token);
+    await card.getByRole('button', { name: 'Try it' }).click();
+  };
+  await attempt('no token');
+  await headed(page, 'The chat is not connected');
+  await assertSound(page, 'chats, refused');
+  await photograph(page, 'chats-refused', { asItIs: true });
+  await page.getByRole('link', { name: 'Back to the chats' }).click();
+  await headed(page, 'Chats');
+  await attempt(telegram.token);
+  await page.getByText('Waiting for your message').waitFor();
+  await assertSound(page, 'chats, waiting');
+  await photograph(page, 'chats-waiting');
+  telegram.waiting.push(JSON.parse(telegram.message(7001, 'hello')));
+  // The page looks by itself.
+  const choose = page.getByRole('button', { name: 'This is me' });
+  await choose.waitFor();
+  await assertSound(page, 'chats, somebody wrote');
+  await photograph(page, 'chats-choice');
+  assert.match(await page.locator('.people').innerText(), new RegExp(`Ines id ${telegram.user}`));
+  await choose.click();
+  await page.getByRole('status').getByText('Connected: telegram.main-5550001').waitFor();
+  await assertSound(page, 'chats, connected');
+  await photograph(page, 'chats-connected');
+  const { endpoints } = await bed.api('GET', '/webhook-aggregator/api/endpoints');
+  assert.ok(endpoints.some(({ name }) => name === 'main-5550001'), JSON.stringify(endpoints));
+}
+
 test('at 360 pixels nothing scrolls sideways', async (t) => {
   const { page } = owner;
   await page.setViewportSize({ width: 360, height: 740 });
   const event = (await quintet.api('GET', '/webhook-aggregator/api/events?limit=1')).events[0].id;
-  const pages = ['', '/events', `/events/${event}`, '/approvals', '/agents', '/health', '/budget', '/graph', '/nothing-here'];
+  const pages = ['', '/events', `/events/${event}`, '/approvals', '/agents', '/health', '/budget', '/graph', '/chats', '/nothing-here'];
   for (const path of pages) {
     await visit(`/dashboard${path}`);
     await assertSound(page, path);

@@ -15,6 +15,8 @@ const sent = async (chat, file) => ({ chat, name: file.name, content: Buffer.fro
 
 export const telegram = {
   api: 'tg',
+  /** Updates that are handed over to a bot that asks for them. */
+  waiting: [],
   path: '/telegram/main', secret: 'tg_S3cret-Token_0123456789', token: '5550001:TEST', user: 700100200,
   signed: (body, secret = telegram.secret) => ({ body, headers: { ...JSON_TYPE, 'x-telegram-bot-api-secret-token': secret } }),
   message: (id, text, message_id = 41) => JSON.stringify({
@@ -37,6 +39,12 @@ export const telegram = {
   })),
   answer(request, number) {
     if (/\/answerCallbackQuery$/.test(request.path)) return { ok: true, result: true };
+    if (/\/getMe$/.test(request.path)) return { ok: true, result: { id: 5550001, is_bot: true, first_name: 'Desk', username: 'desk_bot', can_join_groups: true, can_read_all_group_messages: false } };
+    if (/\/getWebhookInfo$/.test(request.path)) return { ok: true, result: { url: '', pending_update_count: 0 } };
+    if (/\/getUpdates$/.test(request.path)) {
+      const { offset = 0 } = request.body;
+      return { ok: true, result: telegram.waiting.filter(({ update_id }) => update_id >= offset) };
+    }
     if (/\/getFile$/.test(request.path)) return { ok: true, result: { file_path: `documents/${request.body.file_id}` } };
     if (/\/file\//.test(request.path)) return contentAt(request.path);
     const { chat_id: chat, message_id: message = number } = request.body ?? {};

@@ -14,7 +14,18 @@ pub struct Friendly {
     pub title: String,
     pub detail: String,
     pub fix: String,
+    /// Where the page leads.
+    pub way_on: WayOn,
 }
+
+/// A path of the dashboard, and the words that lead there.
+#[derive(Clone, Copy, Debug)]
+pub struct WayOn {
+    pub path: &'static str,
+    pub words: &'static str,
+}
+
+const TO_THE_DASHBOARD: WayOn = WayOn { path: "/dashboard", words: "Go to the dashboard" };
 
 impl Friendly {
     /// A refusal with the code's own title and fix.
@@ -24,6 +35,7 @@ impl Friendly {
             title: code.title().to_owned(),
             detail: detail.into(),
             fix: code.fix().to_owned(),
+            way_on: TO_THE_DASHBOARD,
         }
     }
     /// Replaces the fix.
@@ -36,7 +48,7 @@ impl Friendly {
 
 impl From<Problem> for Friendly {
     fn from(problem: Problem) -> Self {
-        Self { code: problem.code, title: problem.title, detail: problem.detail, fix: problem.fix }
+        Self { title: problem.title, fix: problem.fix, ..Self::new(problem.code, problem.detail) }
     }
 }
 

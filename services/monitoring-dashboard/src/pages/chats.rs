@@ -4,7 +4,7 @@ use super::layout::{Frame, title};
 use super::menu;
 use crate::answer::see;
 use crate::chats::{Chats, Offered, Refused, Trial};
-use crate::refusal::{Friendly, PageResult};
+use crate::refusal::{Friendly, PageResult, WayOn};
 use crate::session::Owner;
 use crate::{Config, Deps, Form};
 use axum::extract::{Query, State};
@@ -43,6 +43,7 @@ impl From<Refused> for Friendly {
         let fix = refused.fix.replace('`', "");
         Self {
             title: "The chat is not connected".to_owned(),
+            way_on: WayOn { path: ACTION, words: "Back to the chats" },
             ..Self::new(ErrorCode::InvalidField, refused.what).fix(&fix)
         }
     }
@@ -87,8 +88,10 @@ fn connected(chats: &dyn Chats) -> Markup {
         section.panel {
             h2 { "Connected" }
             @if endpoints.is_empty() { p.empty { "No chat yet." } }
-            @else { p { @for (at, endpoint) in endpoints.iter().enumerate() { @if at > 0 { ", " } code { (endpoint) } } } }
-            p.quiet { code { "quintet doctor" } " tries each of them and says how to mend it." }
+            @else {
+                p { @for (at, endpoint) in endpoints.iter().enumerate() { @if at > 0 { ", " } code { (endpoint) } } }
+                p.quiet { code { "quintet doctor" } " tries each of them and says how to mend it." }
+            }
         }
     }
 }
@@ -197,7 +200,7 @@ fn waiting(config: &Config, owner: &Owner, trial: &Trial) -> Markup {
                     li.bar { span { @if name.is_empty() { "Without a name" } @else { (name) } " " span.quiet { "id " (id) } } (confirm(id, "This is me")) }
                 } }
                 (step(DECLINE, "None of these"))
-                p.quiet { "Whom you choose may approve, reject and halt. Anyone can write to a bot: compare the name and the id. Not there? Write again; this page looks by itself." }
+                p.quiet { "The person you choose may approve, reject and halt. Anyone can write to a bot: compare the name and the id. Not there? Write again; this page looks by itself." }
             }
             p { a href=(config.url(ACTION)) { "Begin again" } }
         }

@@ -15,7 +15,7 @@ pub fn page(refusal: &Friendly, config: &Config) -> Markup {
             h1 { (refusal.title) }
             p { (refusal.detail) }
             p.quiet { (refusal.fix) }
-            p { a.button href=(config.url("/dashboard")) { "Go to the dashboard" } }
+            p { a.button href=(config.url(refusal.way_on.path)) { (refusal.way_on.words) } }
         },
     )
 }
