@@ -97,7 +97,7 @@ fn release_workflow_builds_every_released_target() {
 #[test]
 fn release_workflow_pins_every_action_by_its_commit() {
     let workflow = workflow();
-    for job in ["package", "draft"] {
+    for job in ["package", "attest", "draft"] {
         for step in workflow.at(&format!("jobs.{job}.steps")).list() {
             let Some(action) = step.find("uses") else {
                 assert!(!step.at("run").text().is_empty());
@@ -121,10 +121,18 @@ fn release_workflow_may_write_only_the_draft_and_the_attestation() {
     };
     assert_eq!(rights("permissions"), ["contents: read"]);
     assert_eq!(rights("jobs.draft.permissions"), ["contents: write"]);
+    assert_eq!(rights("jobs.package.permissions"), ["contents: read"]);
     assert_eq!(
-        rights("jobs.package.permissions"),
+        rights("jobs.attest.permissions"),
         ["contents: read", "id-token: write", "attestations: write"]
     );
+    // The one that signs runs nothing of the build, and only for a tag.
+    let steps = workflow.at("jobs.attest.steps").list();
+    assert!(steps.iter().all(|step| step.find("run").is_none()));
+    for job in ["attest", "draft"] {
+        let only = workflow.at(&format!("jobs.{job}.if")).text();
+        assert_eq!(only, "startsWith(github.ref, 'refs/tags/')", "{job}");
+    }
     let draft = workflow.at("jobs.draft.steps").list().last().unwrap().at("run").text();
     assert!(draft.contains("--draft --verify-tag"), "{draft}");
 }
