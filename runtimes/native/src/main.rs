@@ -22,6 +22,7 @@ mod local_endpoints;
 mod local_platform;
 mod names;
 mod offline;
+mod owner;
 mod ports;
 mod programs;
 mod reload;

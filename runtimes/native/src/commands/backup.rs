@@ -5,6 +5,7 @@ mod sealed;
 
 use crate::data_dir::DataDir;
 use crate::exit::{No, Unreachable};
+use crate::owner::{Rights, act_as_owner};
 use crate::ports::clock::SystemClock;
 use crate::service::VARIABLES;
 use crate::storage::{self, DATABASES};
@@ -26,10 +27,12 @@ const FILES: [&str; 3] = ["local.json", "quintet.toml", VARIABLES];
 const FOLDERS: [&str; 2] = ["objects", "tokens"];
 
 /// Writes everything to one file with mode 0600 (it contains tokens). A server may keep running.
+/// Root reads the directory of another user with that user's rights.
 ///
 /// # Errors
 /// When there is nothing to back up, or the file exists.
 pub fn backup(data: &DataDir, file: &Path, lock: Option<Lock>, as_json: bool) -> Result<()> {
+    act_as_owner(data)?;
     if !data.join("quintet.db").exists() {
         return Err(Unreachable(format!(
             "there is nothing to back up in {}",
@@ -38,7 +41,7 @@ pub fn backup(data: &DataDir, file: &Path, lock: Option<Lock>, as_json: bool) ->
         .into());
     }
     let encrypted = lock.is_some();
-    let bytes = write(data, file, lock)?;
+    let bytes = write(data, file, lock, Rights::Root)?;
     if as_json {
         let file = file.display().to_string();
         say_json(&json!({ "file": file, "bytes": bytes, "encrypted": encrypted }));
@@ -58,13 +61,17 @@ pub fn backup(data: &DataDir, file: &Path, lock: Option<Lock>, as_json: bool) ->
     Ok(())
 }
 
-/// Writes a backup to a file that does not exist yet; returns its size in bytes.
+/// Writes a backup to a file that does not exist yet, made with these rights; returns its size in
+/// bytes.
 ///
 /// # Errors
 /// Those of the file system and of SQLite; then no file is left.
-pub fn write(data: &DataDir, file: &Path, lock: Option<Lock>) -> Result<u64> {
-    let out = OpenOptions::new().create_new(true).write(true).mode(0o600).open(file);
-    let out = out.with_context(|| {
+pub fn write(data: &DataDir, file: &Path, lock: Option<Lock>, rights: Rights) -> Result<u64> {
+    let made = {
+        let _rights = rights.take();
+        OpenOptions::new().create_new(true).write(true).mode(0o600).open(file)
+    };
+    let out = made.with_context(|| {
         format!("cannot write {}. Choose a file name that does not exist yet.", file.display())
     })?;
     let written = match lock {
@@ -73,12 +80,15 @@ pub fn write(data: &DataDir, file: &Path, lock: Option<Lock>) -> Result<u64> {
         }
         None => pack(data, out),
     };
-    let written = written.and_then(|out| Ok(out.sync_all()?));
+    let written = written.and_then(|out| {
+        out.sync_all()?;
+        Ok(out.metadata()?.len())
+    });
     if written.is_err() {
+        let _rights = rights.take();
         let _ = std::fs::remove_file(file);
     }
-    written?;
-    Ok(std::fs::metadata(file)?.len())
+    written
 }
 
 /// The key that the options name; none: the backup stays open.
@@ -102,11 +112,14 @@ fn pack<W: Write>(data: &DataDir, out: W) -> Result<W> {
             source.execute("VACUUM INTO ?1", [copy.to_string_lossy()])?;
             archive.append_path_with_name(&copy, name)?;
         }
-        for name in FILES.into_iter().filter(|name| data.join(name).exists()) {
-            archive.append_path_with_name(data.join(name), name)?;
+        // A link to what cannot be read is an error, not an absent file.
+        let is_there = |name: &&str| data.join(name).symlink_metadata().is_ok();
+        let failed = |name| format!("cannot read {}", data.join(name).display());
+        for name in FILES.into_iter().filter(is_there) {
+            archive.append_path_with_name(data.join(name), name).with_context(|| failed(name))?;
         }
-        for name in FOLDERS.into_iter().filter(|name| data.join(name).exists()) {
-            archive.append_dir_all(name, data.join(name))?;
+        for name in FOLDERS.into_iter().filter(is_there) {
+            archive.append_dir_all(name, data.join(name)).with_context(|| failed(name))?;
         }
         Ok(archive.into_inner()?.finish()?)
     })();
@@ -115,7 +128,7 @@ fn pack<W: Write>(data: &DataDir, out: W) -> Result<W> {
 }
 
 /// Restores a backup into an empty or new data directory. It unpacks to a temporary directory,
-/// checks, then renames.
+/// checks, then renames. Root writes into the directory of another user with that user's rights.
 ///
 /// # Errors
 /// When the directory is in use or has data, or the file is not a backup.
@@ -128,6 +141,7 @@ pub fn restore(data: &DataDir, file: &Path, identity: Option<&Path>, as_json: bo
         .into());
     }
     let input = sealed::open(file, identity)?;
+    act_as_owner(data)?;
     let was_there = data.path().exists();
     data.create()?;
     let _lock = data.lock()?;

@@ -6,6 +6,7 @@ pub mod systemctl;
 use crate::cli::{Kind, Service};
 use crate::data_dir::DataDir;
 use crate::exit::{No, Unreachable};
+use crate::owner::Owner;
 use crate::service::{LOG, systemd};
 use crate::terminal::{say, say_json};
 use anyhow::{Context, Result};
@@ -61,6 +62,9 @@ fn logs(kind: Kind, data: &DataDir, follow: bool, lines: u32, as_json: bool) -> 
     let file = data.join(LOG);
     let mut command = if file.exists() {
         let mut tail = Command::new("tail");
+        if let Some(owner) = Owner::of(data) {
+            owner.runs(&mut tail);
+        }
         tail.arg("-n").arg(lines.to_string()).args(follow.then_some("-F")).arg(&file);
         tail
     } else {

@@ -10,6 +10,7 @@ use super::check::COPY;
 use crate::cli::Upgrade;
 use crate::data_dir::DataDir;
 use crate::exit::{No, Unreachable};
+use crate::owner::{Owner, Rights, act_as_owner};
 use crate::ports::clock::SystemClock;
 use crate::terminal::{say, say_json, shell_word};
 use anyhow::Result;
@@ -20,20 +21,20 @@ use record::Record;
 use serde_json::json;
 use server::Server;
 use std::ffi::OsStr;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// This program's version.
 const OWN: &str = env!("CARGO_PKG_VERSION");
-/// Folder of the backups, in the data directory.
-const BACKUPS: &str = "backups";
 
-/// Upgrades, or goes back.
+/// Upgrades, or goes back. Where root does it, everything in the data directory of another user and
+/// everything that the new program does has that user's rights.
 ///
 /// # Errors
 /// [`No`] when the new program is refused or a server runs; then nothing has changed.
 pub async fn upgrade(asked: &Upgrade, data: &DataDir, as_json: bool) -> Result<()> {
-    let place = Place::find()?;
+    let mut place = Place::find()?;
+    place.owner = act_as_owner(data)?;
     match &asked.from {
         Some(file) => {
             let done = forward(asked, file, &place, data, as_json).await;
@@ -58,7 +59,7 @@ async fn forward(
         });
         return Ok(());
     }
-    let version = program::version(&place.new).await?;
+    let version = place.version(&place.new).await?;
     if program::is_older(&version, OWN) {
         return Err(No(format!(
             "{} is version {version}, older than {OWN}, so nothing was changed. `quintet upgrade \
@@ -109,11 +110,11 @@ async fn install(
         return Ok(None);
     }
     let now = rfc3339(SystemClock.now_ms());
-    let folder = data.join(BACKUPS);
+    let folder = data.join(record::BACKUPS);
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
     let name = format!("before-{version}-{}.tar.gz", now.replace([':', '.'], "-"));
     let file = folder.join(name);
-    backup::write(data, &file, None)?;
+    backup::write(data, &file, None, Rights::Present)?;
     let record = Record {
         from: OWN.to_owned(),
         to: version.to_owned(),
@@ -131,37 +132,25 @@ async fn install(
         );
     }
     record.write(data)?;
-    give_to_owner(data, &[&folder, &file])?;
     place.replace()?;
     Ok(Some(file))
-}
-
-/// Gives files that root made to the owner of the data directory.
-fn give_to_owner(data: &DataDir, files: &[&Path]) -> Result<()> {
-    if nix::unistd::geteuid().is_root() {
-        let owner = std::fs::metadata(data.path())?;
-        for file in files.iter().map(|file| file.to_path_buf()).chain([Record::file(data)]) {
-            std::os::unix::fs::chown(file, Some(owner.uid()), Some(owner.gid()))?;
-        }
-    }
-    Ok(())
 }
 
 /// Has the new program restore the backup and check it.
 async fn attempt(place: &Place, backup: &Path, copy: &Path, config: Option<&Path>) -> Result<()> {
     let word = OsStr::new;
     let restore = [word("restore"), backup.as_os_str(), word("--data"), copy.as_os_str()];
-    program::run(&place.new, &restore, TRIAL_TIME).await?;
+    place.run(&place.new, &restore, TRIAL_TIME).await?;
     let mut check = vec![word("__check"), word("--data"), copy.as_os_str()];
     if let Some(config) = config {
         check.extend([word("--config"), config.as_os_str()]);
     }
-    program::run(&place.new, &check, TRIAL_TIME).await?;
+    place.run(&place.new, &check, TRIAL_TIME).await?;
     Ok(())
 }
 
 async fn back(asked: &Upgrade, place: &Place, data: &DataDir, as_json: bool) -> Result<()> {
-    if !place.previous.exists() {
+    if !place.has_previous() {
         return Err(Unreachable(format!(
             "there is no {}, so nothing was changed: no upgrade replaced this program, or you \
              went back already",
@@ -169,10 +158,10 @@ async fn back(asked: &Upgrade, place: &Place, data: &DataDir, as_json: bool) -> 
         ))
         .into());
     }
-    let version = program::version(&place.previous).await?;
+    let version = place.version(&place.previous).await?;
+    let record = Record::read(data)?;
     let server = Server::find(data, asked.restart_service, as_json).await?;
     let lock = server.stop(data)?;
-    let record = Record::read(data);
     let is_migrated = match &record {
         Some(record) => record::schema(data)? > record.schema,
         None => false,
@@ -185,7 +174,7 @@ async fn back(asked: &Upgrade, place: &Place, data: &DataDir, as_json: bool) -> 
     // With a newer database the old program would not start.
     let started = if is_migrated && restored.is_ok() { Ok(()) } else { server.start(data).await };
     restored?;
-    let mut commands = record.as_ref().map(|record| restore_commands(data, record));
+    let mut commands = record.as_ref().map(|record| restore_commands(data, record, place.owner));
     if let (Some(commands), true) = (&mut commands, is_migrated) {
         commands.extend(server.start_command());
     }
@@ -215,19 +204,16 @@ fn told_back(version: &str, is_migrated: bool, commands: Option<&Vec<String>>) {
 }
 
 /// The commands that restore the backup; it moves away with the directory.
-fn restore_commands(data: &DataDir, record: &Record) -> Vec<String> {
+fn restore_commands(data: &DataDir, record: &Record, owner: Option<Owner>) -> Vec<String> {
     let here = data.path().display().to_string();
     let away = format!("{here}.newer");
     let name = record.backup.strip_prefix(data.path()).unwrap_or(&record.backup);
-    let backup = Path::new(&away).join(name);
-    vec![
-        format!("mv {} {}", shell_word(&here), shell_word(&away)),
-        format!(
-            "quintet restore {} --data {}",
-            shell_word(&backup.display().to_string()),
-            shell_word(&here)
-        ),
-    ]
+    let backup = Path::new(&away).join(name).display().to_string();
+    let (here, away, backup) = (shell_word(&here), shell_word(&away), shell_word(&backup));
+    let mut commands = vec![format!("mv {here} {away}")];
+    commands.extend(owner.map(|owner| format!("install -d -m 700 {} {here}", owner.options())));
+    commands.push(format!("quintet restore {backup} --data {here}"));
+    commands
 }
 
 fn tell(as_json: bool, value: &serde_json::Value, words: impl FnOnce()) {

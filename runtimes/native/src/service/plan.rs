@@ -6,8 +6,11 @@ use anyhow::Result;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-/// File in the data directory with the variables of the service, such as agents' API keys.
+/// File with the variables of the service, such as agents' API keys.
 pub const VARIABLES: &str = "service.env";
+/// Folder of that file for a service of the whole machine: its manager reads it as root, and the
+/// owner of the data directory could make a link of it there.
+const FOLDER_OF_A_SYSTEM: &str = "/etc/quintet";
 /// File in the data directory that takes the log where there is no journal.
 pub const LOG: &str = "service.log";
 
@@ -57,6 +60,13 @@ impl Plan {
             words.extend(["--listen".to_owned(), listen.to_string()]);
         }
         words
+    }
+    /// The file with the variables.
+    pub fn variables(&self) -> String {
+        match self.user {
+            Some(_) => format!("{FOLDER_OF_A_SYSTEM}/{VARIABLES}"),
+            None => self.in_data(VARIABLES),
+        }
     }
     /// A file in the data directory.
     pub(super) fn in_data(&self, name: &str) -> String {

@@ -1,6 +1,6 @@
 //! The unit of systemd, and how to know whether a unit is as it was written here.
 
-use super::{Plan, VARIABLES};
+use super::Plan;
 use crate::data_dir::variable;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -116,7 +116,7 @@ fn service(plan: &Plan) -> String {
         program = quoted(&plan.program),
         arguments = words.join(" "),
         path = quoted(&format!("PATH={}", plan.path)),
-        variables = specifiers(&plan.in_data(VARIABLES)),
+        variables = specifiers(&plan.variables()),
     )
 }
 

@@ -34,6 +34,7 @@ mod levers;
 mod matrix;
 mod mcp;
 mod own_network;
+mod owner;
 mod platforms;
 mod polling;
 mod recorder;

@@ -12,7 +12,7 @@ use std::process::Command;
 const REAL: &str = env!("CARGO_BIN_EXE_quintet");
 
 /// A home with a program of its own, `own`, and a newer one, `newer`, of other bytes.
-fn with_programs() -> Home {
+pub fn with_programs() -> Home {
     let home = Home::new();
     std::fs::create_dir(home.path("bin")).unwrap();
     if std::fs::hard_link(REAL, own(&home)).is_err() {
@@ -24,20 +24,20 @@ fn with_programs() -> Home {
     home
 }
 
-fn own(home: &Home) -> PathBuf {
+pub fn own(home: &Home) -> PathBuf {
     home.path("bin/quintet")
 }
 
-fn newer(home: &Home) -> PathBuf {
+pub fn newer(home: &Home) -> PathBuf {
     home.path("newer")
 }
 
-fn is_newer(program: &Path) -> bool {
+pub fn is_newer(program: &Path) -> bool {
     std::fs::read(program).unwrap().ends_with(b"newer")
 }
 
 /// Runs the home's own program.
-fn run(home: &Home, args: &[&str]) -> Done {
+pub fn run(home: &Home, args: &[&str]) -> Done {
     let plain = home.command(args);
     let mut command = Command::new(own(home));
     command.args(args).current_dir(home.path("")).env_clear();
@@ -50,7 +50,7 @@ fn run(home: &Home, args: &[&str]) -> Done {
     }
 }
 
-fn upgrade(home: &Home, more: &[&str]) -> Done {
+pub fn upgrade(home: &Home, more: &[&str]) -> Done {
     run(home, &[&["upgrade", "--from", "newer"], more].concat())
 }
 
@@ -63,13 +63,13 @@ fn left_over(home: &Home) -> Vec<String> {
         .collect()
 }
 
-fn backups(home: &Home) -> Vec<PathBuf> {
+pub fn backups(home: &Home) -> Vec<PathBuf> {
     let found = std::fs::read_dir(home.data().join("backups")).into_iter().flatten().flatten();
     found.map(|entry| entry.path()).collect()
 }
 
 /// A data directory with one message, and no server.
-fn with_a_message(home: &Home) {
+pub fn with_a_message(home: &Home) {
     let server = home.up();
     server.event_in(&server.say("fix the login"), "done");
     server.stop();

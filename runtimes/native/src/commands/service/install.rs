@@ -4,7 +4,7 @@ use super::systemctl::Systemctl;
 use crate::cli::Install;
 use crate::data_dir::{DataDir, variable};
 use crate::exit::{No, Unreachable, Usage};
-use crate::service::{Format, Plan, launchd, systemd, windows};
+use crate::service::{Format, Plan, VARIABLES, launchd, systemd, windows};
 use crate::terminal::{remark, say, say_json};
 use anyhow::{Context, Result};
 use nix::unistd::{Uid, User};
@@ -51,6 +51,14 @@ pub(super) fn install(asked: &Install, data: &DataDir, as_json: bool) -> Result<
         manager.run(&["daemon-reload"])?;
     } else {
         manager.tell(format!("{} is up to date", manager.path.display()));
+    }
+    let beside = data.join(VARIABLES);
+    if asked.kind.system && beside.symlink_metadata().is_ok() {
+        manager.tell(format!(
+            "The service reads {}; move {} there if it needs it.",
+            plan.variables(),
+            beside.display()
+        ));
     }
     manager.run(&["enable", systemd::UNIT])?;
     start(&manager, data, is_changed)?;

@@ -2,6 +2,7 @@
 
 use crate::cli::Kind;
 use crate::exit::{No, Usage};
+use crate::owner::root;
 use crate::service::systemd::{self, UNIT};
 use crate::terminal::{say, say_json, shell_word};
 use anyhow::{Context, Result};
@@ -123,6 +124,7 @@ impl Systemctl {
         if self.kind.system { &[] } else { &["--user"] }
     }
     fn ask(&self, words: &[&str]) -> Option<Output> {
+        let _root = root();
         Command::new("systemctl").args(self.scope()).args(words).output().ok()
     }
 }

@@ -1,6 +1,7 @@
 //! The program's own file, the one from before beside it, and a new one on trial.
 
 use crate::exit::{No, Unreachable, Usage};
+use crate::owner::{Owner, root};
 use anyhow::{Context, Result};
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
@@ -23,6 +24,8 @@ pub(super) struct Place {
     pub(super) previous: PathBuf,
     /// The new one, until it is in its place.
     pub(super) new: PathBuf,
+    /// As whom programs run; none: as this one does.
+    pub(super) owner: Option<Owner>,
 }
 
 impl Place {
@@ -34,13 +37,14 @@ impl Place {
         let own = std::env::current_exe().context("cannot find this program's own file")?;
         let name = own.file_name().unwrap_or(OsStr::new("quintet")).to_string_lossy().into_owned();
         let beside = |end: &str| own.with_file_name(format!("{name}.{end}"));
-        Ok(Self { previous: beside("previous"), new: beside("new"), own })
+        Ok(Self { previous: beside("previous"), new: beside("new"), own, owner: None })
     }
     /// Copies a file beside this program, so that exactly these bytes are tried and installed.
     ///
     /// # Errors
     /// [`Unreachable`] when the file cannot be read, or nothing can be written here.
     pub(super) fn take(&self, file: &Path) -> Result<()> {
+        let _root = root();
         let mut source = File::open(file)
             .map_err(|error| Unreachable(format!("cannot read {} ({error})", file.display())))?;
         if !source.metadata()?.is_file() {
@@ -63,6 +67,7 @@ impl Place {
     /// # Errors
     /// Those of the file system.
     pub(super) fn is_same(&self) -> Result<bool> {
+        let _root = root();
         let length = |path: &Path| Ok::<_, std::io::Error>(std::fs::metadata(path)?.len());
         Ok(length(&self.own)? == length(&self.new)?
             && std::fs::read(&self.own)? == std::fs::read(&self.new)?)
@@ -72,6 +77,7 @@ impl Place {
     /// # Errors
     /// Those of the file system; then the old one is in its place.
     pub(super) fn replace(&self) -> Result<()> {
+        let _root = root();
         let kept = self.previous.with_extension("keep");
         let _ = std::fs::remove_file(&kept);
         // Some file systems have no hard links.
@@ -87,12 +93,64 @@ impl Place {
     /// # Errors
     /// Those of the file system; then nothing has changed.
     pub(super) fn restore(&self) -> Result<()> {
+        let _root = root();
         std::fs::rename(&self.previous, &self.own).map_err(|error| self.not_writable(&error))?;
         self.sync()
     }
+    /// Whether an upgrade left a program from before.
+    pub(super) fn has_previous(&self) -> bool {
+        let _root = root();
+        self.previous.exists()
+    }
     /// Removes the new program that was not put in place.
     pub(super) fn clean(&self) {
+        let _root = root();
         let _ = std::fs::remove_file(&self.new);
+    }
+    /// The version that a program prints.
+    ///
+    /// # Errors
+    /// [`No`] when it is no Quintet that runs here.
+    pub(super) async fn version(&self, program: &Path) -> Result<String> {
+        let said = self.run(program, &[OsStr::new("--version")], VERSION_TIME).await?;
+        let version = said.trim().strip_prefix("quintet ").filter(|text| parts(text).is_some());
+        let refused =
+            || No(format!("{} says it is not Quintet, so nothing was changed", program.display()));
+        Ok(version.ok_or_else(refused)?.to_owned())
+    }
+    /// Runs a program to its end; returns its output.
+    ///
+    /// # Errors
+    /// [`No`] when it does not start or fails, with its own words.
+    pub(super) async fn run(
+        &self,
+        program: &Path,
+        args: &[&OsStr],
+        time: Duration,
+    ) -> Result<String> {
+        let shown = program.display();
+        let failed = |error| No(format!("{shown} does not start here ({error})"));
+        let mut command = std::process::Command::new(program);
+        command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let started = {
+            // Only root can become another user for good.
+            let _root = root();
+            if let Some(owner) = self.owner {
+                owner.runs(&mut command);
+            }
+            Command::from(command).kill_on_drop(true).spawn()
+        };
+        let output = started.map_err(failed)?.wait_with_output();
+        let output = tokio::time::timeout(time, output)
+            .await
+            .map_err(|_| No(format!("{shown} did not end within {} s", time.as_secs())))?
+            .map_err(failed)?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let words = args.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
+        Err(No(format!("`{shown} {words}` failed ({}): {}", output.status, said.trim())).into())
     }
     fn sync(&self) -> Result<()> {
         let folder = self.own.parent().unwrap_or(&self.own);
@@ -108,18 +166,6 @@ impl Place {
     }
 }
 
-/// The version that a program prints.
-///
-/// # Errors
-/// [`No`] when it is no Quintet that runs here.
-pub(super) async fn version(program: &Path) -> Result<String> {
-    let said = run(program, &[OsStr::new("--version")], VERSION_TIME).await?;
-    let version = said.trim().strip_prefix("quintet ").filter(|text| parts(text).is_some());
-    let refused =
-        || No(format!("{} says it is not Quintet, so nothing was changed", program.display()));
-    Ok(version.ok_or_else(refused)?.to_owned())
-}
-
 /// Whether a version is older than another one.
 pub(super) fn is_older(version: &str, than: &str) -> bool {
     parts(version) < parts(than)
@@ -129,26 +175,6 @@ fn parts(version: &str) -> Option<[u64; 3]> {
     let plain = version.split(['-', '+']).next()?;
     let numbers = plain.split('.').map(|part| part.parse().ok()).collect::<Option<Vec<u64>>>()?;
     numbers.try_into().ok()
-}
-
-/// Runs a program to its end; returns its output.
-///
-/// # Errors
-/// [`No`] when it does not start or fails, with its own words.
-pub(super) async fn run(program: &Path, args: &[&OsStr], time: Duration) -> Result<String> {
-    let shown = program.display();
-    let mut command = Command::new(program);
-    command.args(args).stdin(Stdio::null()).kill_on_drop(true);
-    let done = tokio::time::timeout(time, command.output()).await;
-    let output = done
-        .map_err(|_| No(format!("{shown} did not end within {} s", time.as_secs())))?
-        .map_err(|error| No(format!("{shown} does not start here ({error})")))?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let words = args.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
-    Err(No(format!("`{shown} {words}` failed ({}): {}", output.status, said.trim())).into())
 }
 
 #[cfg(test)]
