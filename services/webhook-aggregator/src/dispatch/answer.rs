@@ -13,6 +13,7 @@ use contracts::task::{ResultRequest, StopCause};
 use contracts::{AgentId, ErrorCode, Micros};
 use inbox::{BEGINNING, Draft, EventData, OutboxRow, Patch, Step, StoredEvent, TaskRow};
 use platform::agents::Price;
+use platform::text::short;
 
 /// Answered looks again at its deliveries this often; sending itself wakes it sooner.
 const LOOK_AGAIN_MS: i64 = 60_000;
@@ -122,7 +123,7 @@ pub(crate) fn outcome_step(
                 Some(format!(
                     "{} is not available on {gateway}: {}",
                     task.agent,
-                    brief(&result.text)
+                    short(&reason(&task.agent, &result.text), NOTE_CHARS_MAX)
                 )),
                 patch,
                 AT_ONCE,
@@ -133,14 +134,16 @@ pub(crate) fn outcome_step(
             // anew, for that agent and its price.
             let mut data = event.data.clone();
             data.exclude.push(task.agent.clone());
-            data.why_not = Some(brief(&result.text));
+            let why = reason(&task.agent, &result.text);
+            let note = short(&why, NOTE_CHARS_MAX);
+            data.why_not = Some(why);
             let said =
                 say(event, None, &format!("{} is not available right now …", task.agent), false);
             let patch =
                 Patch { new_run: true, data: Some(data), say: said.say, said: said.said, ..cost };
             to(
                 Stage::Received,
-                Some(format!("{} is not available: {}", task.agent, brief(&result.text))),
+                Some(format!("{} is not available: {note}", task.agent)),
                 patch,
                 AT_ONCE,
             )
@@ -152,7 +155,7 @@ pub(crate) fn outcome_step(
         ),
         Outcome::Timeout => told(result.text.trim(), "time limit", Some("time_limit")),
         Outcome::Unavailable => told(
-            &not_available(&task.agent, &result.text),
+            &not_available(&task.agent, &reason(&task.agent, &result.text)),
             "the agent is not available",
             Some("agent_unavailable"),
         ),
@@ -260,8 +263,15 @@ fn undelivered(deps: &Deps, event: &StoredEvent, row: &OutboxRow, error: &str) -
     endpoint.approver_targets().into_iter().enumerate().map(draft).collect()
 }
 
-fn brief(text: &str) -> String {
-    text.chars().take(200).collect()
+/// Maximum characters of the reason in the log of an event, and in the message to its sender.
+const NOTE_CHARS_MAX: usize = 200;
+const WHY_CHARS_MAX: usize = 1_000;
+
+/// Why an agent is not available, in its gateway's words, without the beginning that they share
+/// with ours.
+fn reason(agent: &AgentId, text: &str) -> String {
+    let text = text.trim();
+    short(text.strip_prefix(&format!("{agent} is not available: ")).unwrap_or(text), WHY_CHARS_MAX)
 }
 
 /// Done when every reply has reached its end; a reply that the platform refused is a dead letter

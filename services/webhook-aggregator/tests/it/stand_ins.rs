@@ -30,6 +30,26 @@ async fn agent_without_a_stand_in_is_told_to_be_unavailable_and_why() {
 }
 
 #[tokio::test]
+async fn reason_of_an_agent_that_is_unavailable_is_whole_and_said_once() {
+    let bed = bed();
+    bed.telegram(1, "@codegen fix it").await;
+    let task = bed.lease().await.remove(0);
+    let fix = format!("Run `HOME=~/{} claude` and try again.", "folder/".repeat(40));
+    let why = format!("its program is not signed in. {fix}");
+    bed.finish(&task, "unavailable", &format!("codegen is not available: {why}")).await;
+    let event = bed.event("1").await;
+    assert_eq!(event["reason"], "agent_unavailable", "{event}");
+    let told = bed.sent("/editMessageText").pop().unwrap();
+    assert!(told.contains(&fix), "{told}");
+    assert_eq!(told.matches("not available").count(), 1, "{told}");
+    let noted = event["stages"].to_string();
+    assert!(
+        noted.contains("codegen is not available: its program") && noted.contains('…'),
+        "{noted}"
+    );
+}
+
+#[tokio::test]
 async fn binding_holds_also_after_its_agent_could_not_start() {
     let mut config = config();
     config["endpoints"]["telegram"]["main"]["agent"] = "codegen".into();
