@@ -34,7 +34,8 @@ fn quiet_key(address: &str) -> String {
     format!("quiet:{address}")
 }
 
-/// Puts a draft in; a revision that is not newer than the one kept changes nothing.
+/// Puts a draft in; a revision that is not newer than the one kept changes nothing. It waits for
+/// what the platform has asked for, but not for an edit with progress.
 pub(super) fn put(context: &Context<'_>, draft: &Draft) -> PortResult<()> {
     let buttons = draft.buttons.as_ref().map(json).transpose()?;
     let target = aliases::resolved(context, &draft.target)?;
@@ -45,7 +46,7 @@ pub(super) fn put(context: &Context<'_>, draft: &Draft) -> PortResult<()> {
         "INSERT INTO outbox (id, seq, shard, event_id, address, target, text, buttons, kind, revision, state, due_ms, expires_ms, created_ms, updated_ms)
          VALUES (?1, (SELECT COALESCE(MAX(seq), 0) + 1 FROM outbox), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'queued', ?12, ?11, ?10, ?10)
          ON CONFLICT (id) DO UPDATE SET text = excluded.text, buttons = excluded.buttons, kind = excluded.kind, target = excluded.target, revision = excluded.revision,
-            expires_ms = excluded.expires_ms, due_ms = CASE WHEN outbox.state = 'queued' THEN MAX(outbox.due_ms, excluded.due_ms) ELSE excluded.due_ms END,
+            expires_ms = excluded.expires_ms, due_ms = CASE WHEN outbox.state = 'queued' AND (outbox.attempts > 0 OR outbox.sent_revision < outbox.revision) THEN MAX(outbox.due_ms, excluded.due_ms) ELSE excluded.due_ms END,
             attempts = 0, updated_ms = excluded.updated_ms, state = CASE WHEN outbox.state = 'sending' THEN 'sending' ELSE 'queued' END
          WHERE excluded.revision > outbox.revision",
         args![

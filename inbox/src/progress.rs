@@ -58,11 +58,14 @@ impl NoteProgress {
             args![task, LINES_MAX],
         )?;
         // The revision stays, so that the answer is newer in any case, and so that questions and
-        // answers to the same address go first.
+        // answers to the same address go first. A line that comes too soon waits, and a newer one
+        // takes its place: it may be the last for a long time.
         context.exec(
-            "UPDATE outbox SET text = ?2, state = 'queued', attempts = 0, updated_ms = ?3,
-                due_ms = MAX(?3, COALESCE((SELECT tat_ms FROM rate WHERE key = 'quiet:' || outbox.address), 0))
-             WHERE id = ?1 AND state = 'sent' AND updated_ms <= ?3 - ?4",
+            "UPDATE outbox SET text = ?2, state = 'queued', updated_ms = ?3,
+                attempts = CASE WHEN state = 'sent' THEN 0 ELSE attempts END,
+                due_ms = CASE WHEN state = 'queued' THEN due_ms ELSE MAX(?3, updated_ms + ?4,
+                    COALESCE((SELECT tat_ms FROM rate WHERE key = 'quiet:' || outbox.address), 0)) END
+             WHERE id = ?1 AND state IN ('sent', 'queued')",
             args![&self.placeholder.id, &self.placeholder.text, context.now_ms, EDIT_EVERY_MS],
         )?;
         transcript::put(context, &self.placeholder, Some(&event_id))?;
@@ -88,7 +91,7 @@ impl ReadProgress {
 mod tests {
     use super::*;
     use crate::tests::{Bed, asks, draft, task};
-    use crate::{Enqueue, Patch, RecordSent, SentReport, StoredEvent};
+    use crate::{Draft, Enqueue, Patch, RecordSent, SentReport, StoredEvent};
     use contracts::event::{Speaker, Stage};
     use contracts::outbox::DeliveryState;
 
@@ -106,6 +109,20 @@ mod tests {
         bed.send(NoteProgress { task, epoch, line, cost_micros: None, placeholder }).await
     }
 
+    async fn sent(bed: &Bed, id: &str, revision: u32) {
+        bed.send(RecordSent(vec![SentReport {
+            chat: String::new(),
+            id: id.to_owned(),
+            revision,
+            parts: Vec::new(),
+            state: DeliveryState::Sent,
+            due_ms: 0,
+            quiet_until_ms: None,
+            error: None,
+        }]))
+        .await;
+    }
+
     #[tokio::test]
     async fn progress_waits_for_everything_else_at_its_address() {
         let bed = Bed::new();
@@ -116,31 +133,42 @@ mod tests {
         let patch = Patch { task: Some(task(&event)), say: vec![reply], ..Patch::default() };
         bed.to(&event, Stage::Running, patch).await;
         bed.send(asks("g", "*", 1)).await;
-        let sent = async |id: &str, revision| {
-            let state = DeliveryState::Sent;
-            let (id, parts) = (id.to_owned(), Vec::new());
-            let report = SentReport {
-                chat: String::new(),
-                id,
-                revision,
-                parts,
-                state,
-                due_ms: 0,
-                quiet_until_ms: None,
-                error: None,
-            };
-            bed.send(RecordSent(vec![report])).await;
-        };
         let next = async || bed.work(0, 8).await.deliveries.remove(0);
         assert_eq!(next().await.id, "reply");
-        sent("reply", 1).await;
+        sent(&bed, "reply", 1).await;
         bed.clock.advance(5_000);
         assert!(note(&bed, &event, 1, "step 1").await);
         bed.send(Enqueue(draft("question", 1))).await;
         assert_eq!(next().await.id, "question");
-        sent("question", 1).await;
+        sent(&bed, "question", 1).await;
         let progress = next().await;
         assert_eq!((progress.id.as_str(), progress.text.as_str()), ("reply", "step 1"));
+    }
+
+    #[tokio::test]
+    async fn progress_that_comes_too_soon_is_shown_later_and_delays_no_answer() {
+        let bed = Bed::new();
+        bed.accept("1", "a").await;
+        let event = bed.claim().await.remove(0);
+        let mut reply = draft("reply", 1);
+        reply.event_id = Some(event.id.clone());
+        let patch =
+            Patch { task: Some(task(&event)), say: vec![reply.clone()], ..Patch::default() };
+        bed.to(&event, Stage::Running, patch).await;
+        bed.send(asks("g", "*", 1)).await;
+        let due = async || bed.work(0, 8).await.deliveries;
+        assert_eq!(due().await.remove(0).id, "reply");
+        sent(&bed, "reply", 1).await;
+        assert!(note(&bed, &event, 1, "step 1").await);
+        bed.clock.advance(4_999);
+        assert!(note(&bed, &event, 1, "step 2").await);
+        assert!(due().await.is_empty());
+        bed.clock.advance(1);
+        assert_eq!(due().await.remove(0).text, "step 2");
+        sent(&bed, "reply", 1).await;
+        assert!(note(&bed, &event, 1, "step 3").await);
+        bed.send(Enqueue(Draft { revision: 2, text: "the answer".into(), ..reply })).await;
+        assert_eq!(due().await.remove(0).text, "the answer");
     }
 
     #[tokio::test]
