@@ -3,6 +3,7 @@
 
 use crate::runner::{SignIn, UnknownModel};
 use crate::{Config, Deps, Program};
+use contracts::AgentId;
 use contracts::calls::skill_graph_loader::ListAgents;
 use contracts::graph::VersionQuery;
 use contracts::task::UnreadyAgent;
@@ -79,6 +80,26 @@ pub fn not_signed_in(config: &Config, programs: &dyn Programs) -> Vec<Unready> {
         })
     });
     unsigned.collect()
+}
+
+/// Words of programs that are not signed in, in lower case.
+const ASKS_TO_SIGN_IN: [&str; 8] =
+    ["logged in", "log in", "login", "sign in", "auth", "api key", "api_key", "unauthorized"];
+
+/// How to sign the program of an agent in, if it failed for want of that, by its own words and by
+/// what can be seen of it.
+pub(crate) fn sign_in_for(
+    config: &Config,
+    programs: &dyn Programs,
+    run: (&AgentId, &str),
+) -> Option<String> {
+    let (agent, said) = run;
+    let said = said.to_lowercase();
+    if !ASKS_TO_SIGN_IN.iter().any(|words| said.contains(words)) {
+        return None;
+    }
+    let unsigned = not_signed_in(config, programs).into_iter().find(|one| one.agent == agent.0)?;
+    Some(format!("On the machine of this agent {}.", unsigned.fix))
 }
 
 /// The first sign that the program of an agent is signed in: a file in its state folder, or a

@@ -10,7 +10,7 @@ use crate::ending::{Ending, outcome_of, stop_text};
 use crate::guard::{Guard, Tie};
 use crate::runner::{Finish, Job, PROGRESS_BYTES_MAX, Run, RunEvent, TEXT_BYTES_MAX, Tools};
 use crate::text::clip;
-use crate::{Deps, files, report, work};
+use crate::{Deps, files, readiness, report, work};
 use contracts::approval::{ApprovalState, ClaimAnswer, ClaimRequest, Outcome, SettleRequest};
 use contracts::calls::personal_assistant::Claim;
 use contracts::task::{LEASE_MS, LeasedTask, ResultRequest, StopCause};
@@ -287,6 +287,10 @@ async fn carry_out(
         Some(why) => (Finish::free(outcome_of(why), stop_text(why)), Leavings::default()),
         None => drive(deps, job, guard, ticket).await,
     };
+    if finish.outcome == Outcome::Failed {
+        let how = readiness::sign_in_for(&deps.config, &*deps.programs, (&job.agent, &finish.text));
+        finish.text.extend(how.map(|how| format!("\n\n{how}")));
+    }
     // A run that ends without a total has cost what it reported on the way.
     finish.actual_cost = finish.actual_cost.or_else(|| guard.purse.spent());
     finish.text = clip(&finish.text, TEXT_BYTES_MAX);

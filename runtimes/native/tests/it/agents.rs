@@ -304,3 +304,29 @@ echo '{"type":"result","subtype":"success","result":"tried","session_id":"s-1","
     let state = home.path("home/.local/state/quintet/codegen/claude-code/settings.json");
     assert_eq!(std::fs::read_to_string(state).unwrap(), "its own\n");
 }
+
+#[test]
+fn failure_of_a_program_that_is_not_signed_in_says_how_to_sign_it_in() {
+    let home = Home::with_config("");
+    let script = home.script(
+        "claude",
+        r#"cat >/dev/null
+echo '{"type":"result","subtype":"success","is_error":true,"result":"Not logged in · Please run /login","session_id":"s-1","total_cost_usd":0}'"#,
+    );
+    let config = format!(
+        "[agents.codegen]\nrunner = \"claude-code\"\nestimated_cost = 0.0\ncommand = [\"{}\"]\n",
+        script.display()
+    );
+    std::fs::write(home.path("quintet.toml"), config).unwrap();
+    let _server = home.up();
+    let done = home.run(&["send", "telegram", WORK]);
+    let said = done.err.as_str();
+    assert!(done.code == 1 && said.contains("Not logged in"), "{done:?}");
+    let how = "codegen/claude-code claude auth login`, or set one of ANTHROPIC_API_KEY";
+    assert!(said.contains(how), "{said}");
+    // Signed in, it failed for another reason than that.
+    let state = home.path("home/.local/state/quintet/codegen/claude-code");
+    std::fs::write(state.join(".credentials.json"), "{}").unwrap();
+    let done = home.run(&["send", "telegram", WORK]);
+    assert!(done.code == 1 && !done.err.contains("auth login"), "{done:?}");
+}

@@ -32,8 +32,9 @@ pub(super) fn read(told: &mut Told, object: &Value) -> Option<String> {
             String::new()
         }
         "error" => {
-            told.fail(text_at(object, "/message"));
-            String::new()
+            let why = text_at(object, "/message");
+            told.fail(why);
+            why.map(|why| told.work(why.to_owned())).unwrap_or_default()
         }
         "turn.started" => String::new(),
         _ => return None,

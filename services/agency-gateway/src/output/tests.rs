@@ -121,7 +121,7 @@ fn output_reads_codex() {
             r#"{"type":"turn.completed","usage":{"input_tokens":1}}"#,
         ],
     );
-    assert_eq!(progress, ["It was the cache."]);
+    assert_eq!(progress, ["reconnecting", "It was the cache."]);
     assert_eq!(output.answer("a"), (Outcome::Success, "It was the cache.".to_owned()));
     let (_, failed) =
         read(Format::Codex, &[r#"{"type":"turn.failed","error":{"message":"quota"}}"#]);

@@ -2,9 +2,10 @@
 //! who ended it and with its cost.
 
 use crate::bed::{Bed, breathe, task, until};
-use contracts::calls::webhook_aggregator::FinishTask;
+use contracts::calls::webhook_aggregator::{FinishTask, StoreFile};
 use contracts::task::{RenewAnswer, StopCause};
 use platform::memory::ScriptedProgram;
+use platform::ports::LeftFile;
 use serde_json::{Value, json};
 
 fn says(text: &str) -> String {
@@ -105,4 +106,27 @@ async fn program_that_dies_leaves_its_message_and_its_last_step() {
     assert!(text.contains("exit code 137"), "{text}");
     assert!(text.contains("Its last words: Bash: cargo test"), "{text}");
     assert!(text.ends_with("Unfinished:\n\nI renamed two files."), "{text}");
+}
+
+#[tokio::test]
+async fn run_that_this_machine_halted_says_so_and_sends_no_files() {
+    let bed = Bed::start(&claude());
+    let file = LeftFile {
+        name: "out.json".to_owned(),
+        bytes: 2,
+        content: Some(bytes::Bytes::from_static(b"{}")),
+        path: None,
+    };
+    let lines = vec![says("I renamed two files.")];
+    let script = ScriptedProgram { lines, hangs: true, leaves: vec![file], ..Default::default() };
+    bed.programs.install("tool", script);
+    bed.plane.push(task("t", 1, "worker", "go"));
+    until("running", || bed.programs.started().len() == 1).await;
+    let (status, _) = bed.call("POST", "/api/halt", "operator", json!({ "all": true })).await;
+    assert_eq!(status, 202);
+    until("reported", || bed.fakes.count::<FinishTask>() == 1).await;
+    let result = bed.fakes.bodies::<FinishTask>().remove(0);
+    assert_eq!((&result["outcome"], &result["reason"]), (&"cancelled".into(), &"halted".into()));
+    assert_eq!(result.get("files"), None, "{result}");
+    assert_eq!(bed.fakes.count::<StoreFile>(), 0);
 }
