@@ -308,6 +308,10 @@ impl Tree {
     }
     /// Where the program starts.
     pub fn directory(&self) -> PathBuf {
+        // Joining nothing would leave a slash at the end, and a program compares it with its own.
+        if self.below.as_os_str().is_empty() {
+            return self.path.clone();
+        }
         self.path.join(&self.below)
     }
     /// The agent's name and a digest of agent, conversation and repository.
