@@ -93,8 +93,10 @@ def prompt(request):
             cost(dollars)
             time.sleep(0.3)
         time.sleep(3600)
-    elif case == "hang":
+    elif case in ["hang", "test"]:
         say("Working on it.")
+        if case == "test":
+            update(sessionUpdate="tool_call", toolCallId="t", title="Run the tests", kind="execute")
         with open("begun", "w") as out:
             out.write("begun")
         for message in incoming:

@@ -12,7 +12,7 @@ fn agent(place: &str) -> String {
     )
 }
 
-struct Joined(Child);
+pub struct Joined(pub Child);
 
 impl Drop for Joined {
     fn drop(&mut self) {

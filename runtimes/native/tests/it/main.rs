@@ -35,6 +35,7 @@ mod matrix;
 mod mcp;
 mod own_network;
 mod owner;
+mod phone;
 mod platforms;
 mod polling;
 mod recorder;
