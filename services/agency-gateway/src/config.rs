@@ -8,9 +8,9 @@ use crate::runner::{Runner, SignIn, UnknownModel};
 use crate::runners::{self, Entry, REGISTRY};
 use crate::secrets::Secrets;
 use crate::tool_approvals::ToolApprovals;
-use contracts::AgentId;
 use contracts::agent_run::AgentRun;
-use platform::agents::{Agent, Agents, RunnerKind};
+use contracts::{AgentId, Micros};
+use platform::agents::{Agent, Agents, Price, RunnerKind};
 use platform::config::{Report, Section};
 use platform::files::FileLimits;
 use platform::ports::Confinement;
@@ -78,6 +78,11 @@ impl Config {
     pub fn runner(&self, id: &AgentId) -> &dyn Runner {
         let listed = self.runners.get(&id.as_str().to_lowercase());
         listed.map_or(&*self.default, |(_, runner)| &**runner)
+    }
+    /// Whether a run of this agent may cost something here.
+    pub(crate) fn may_cost(&self, id: &AgentId) -> bool {
+        let listed = self.runners.get(&id.as_str().to_lowercase());
+        listed.is_some_and(|(agent, _)| agent.price != Price::Known(Micros::ZERO))
     }
     /// The agents to lease for: the default runner serves every agent.
     pub fn leases(&self) -> Vec<String> {

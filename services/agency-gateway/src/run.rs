@@ -14,7 +14,7 @@ use crate::{Deps, files, readiness, report, work};
 use contracts::approval::{ApprovalState, ClaimAnswer, ClaimRequest, Outcome, SettleRequest};
 use contracts::calls::personal_assistant::Claim;
 use contracts::task::{LEASE_MS, LeasedTask, ResultRequest, StopCause};
-use contracts::{AgentId, ApprovalId, ErrorCode, Problem, TaskId};
+use contracts::{AgentId, ApprovalId, ErrorCode, Micros, Problem, TaskId};
 use futures_util::future::{Either, select};
 use platform::backoff::Exponential;
 use platform::ports::{CallError, LeftFile, PortError, PortErrorKind};
@@ -77,6 +77,11 @@ pub(crate) async fn leased(deps: Deps, task: LeasedTask) {
                 deps.clock.now_ms(),
             );
             return;
+        }
+        // The server knows neither this machine's price nor, as it seems, the agent's program.
+        Ok(claim) if claim.cost_limit == Micros::ZERO && deps.config.may_cost(&job.agent) => {
+            let finish = Finish::unavailable(approved_as_free(&job.agent));
+            settled(&deps, &job, claim.claim_token, finish, &guard).await
         }
         Ok(claim) => {
             let (finish, leavings) = with_files(&deps, &mut job, claim, &guard, &ticket).await;
@@ -251,6 +256,14 @@ fn refused(problem: &Problem) -> Finish {
         _ => format!("Not started: the approval could not be claimed. {}", problem.detail),
     };
     Finish::free(Outcome::Failed, text.trim())
+}
+
+/// Nothing would bound what it spends.
+fn approved_as_free(agent: &AgentId) -> String {
+    format!(
+        "{agent} is not available: it may cost money on this machine, and the server approved it as \
+         free. Write the same [agents.{agent}] into the server's configuration."
+    )
 }
 
 fn refused_for(problem: &Problem) -> Option<StopCause> {

@@ -253,9 +253,10 @@ impl Drop for Joined {
 
 #[test]
 fn acp_question_of_a_joined_gateway_outlasts_a_restart_of_the_server() {
-    let home = Home::with_config("");
+    // The server has the agent for its price, and is drained.
+    let home = with_agent("network = \"none\"");
+    std::fs::copy(home.path("quintet.toml"), home.path("office.toml")).unwrap();
     let server = home.up();
-    std::fs::write(home.path("office.toml"), agent(&home, "network = \"none\"")).unwrap();
     let gateways = || home.run(&["gateways", "--json"]).json()["gateways"].clone();
     let first = until("the server's own gateway", || {
         gateways()[0]["gatewayId"].as_str().map(str::to_owned)

@@ -139,17 +139,17 @@ fn spent(home: &Home) -> Value {
     micros(day["spent"].as_f64().unwrap())
 }
 
-/// A server without agents, and a gateway with one, which works in the owner's repository.
+/// A server, and a gateway whose agent works in the owner's repository. The server has the same
+/// agent for its price, and starts none itself.
 fn office(home: &Home, phone: &Phone, kind: &Kind) -> (Server, Joined) {
-    let config = telegram_config(&phone.telegram.api_base, OWNER, &[]);
-    std::fs::write(home.path("quintet.toml"), config).unwrap();
     let program = home.program("agent-program", kind.program);
     let agent = format!(
-        "[agents.codegen]\ncommand = [\"{}\"]\nworkspace = \"~/src/app\"\n\
-         isolation = \"worktree\"\n{}\n",
+        "[agents.codegen]\ncommand = [\"{}\"]\nworkspace = \"~/src/app\"\nisolation = \"worktree\"\n{}\n",
         program.display(),
         kind.keys
     );
+    let chat = telegram_config(&phone.telegram.api_base, OWNER, &[]);
+    std::fs::write(home.path("quintet.toml"), format!("{agent}{chat}")).unwrap();
     std::fs::write(home.path("office.toml"), agent).unwrap();
     let server = home.up();
     let gateways = || home.run(&["gateways", "--json"]).json()["gateways"].clone();

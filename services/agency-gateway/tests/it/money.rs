@@ -2,7 +2,8 @@
 
 use crate::bed::{Bed, breathe, saying, task, tool, until};
 use contracts::Micros;
-use contracts::calls::personal_assistant::Settle;
+use contracts::approval::ClaimAnswer;
+use contracts::calls::personal_assistant::{Claim, Settle};
 use contracts::calls::webhook_aggregator::{FinishTask, RenewTask};
 use contracts::task::{RenewAnswer, StopCause};
 use platform::memory::ScriptedProgram;
@@ -89,6 +90,33 @@ async fn run_rests_while_the_owner_is_asked_and_goes_on_or_ends() {
             until("reported", || bed.fakes.count::<FinishTask>() == 1).await;
             assert_eq!(bed.fakes.bodies::<FinishTask>()[0]["reason"], "stopped");
             assert_eq!(bed.programs.stopped(), ["t"]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn agent_that_may_cost_something_does_not_run_where_the_server_approved_it_as_free() {
+    for (price, runs) in [(None, false), (Some(0.5), false), (Some(0.0), true)] {
+        let mut config = tool();
+        if let Some(price) = price {
+            config["agents"]["worker"]["estimated_cost"] = json!(price);
+        }
+        let bed = Bed::start(&config);
+        bed.fakes.on::<Claim>(|_, _| {
+            Ok(ClaimAnswer { claim_token: "token".to_owned(), cost_limit: Micros::ZERO })
+        });
+        bed.programs.install("tool", saying(&[r#"{"type":"result","text":"Done."}"#]));
+        bed.plane.push(task("t", 1, "worker", "go"));
+        until("reported", || bed.fakes.count::<FinishTask>() == 1).await;
+        assert_eq!(bed.programs.started().len(), usize::from(runs), "{price:?}");
+        let result = &bed.fakes.bodies::<FinishTask>()[0];
+        assert_eq!(result["outcome"], if runs { "success" } else { "unavailable" });
+        if !runs {
+            let text = result["text"].as_str().unwrap();
+            assert!(
+                text.ends_with("Write the same [agents.worker] into the server's configuration.")
+            );
+            assert_eq!(bed.fakes.bodies::<Settle>()[0]["actualCost"], 0.0);
         }
     }
 }
