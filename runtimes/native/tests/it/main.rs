@@ -42,6 +42,7 @@ mod recorder;
 mod reload;
 mod repositories;
 mod requests;
+mod runaways;
 mod runs;
 mod secrets;
 mod service;
