@@ -277,15 +277,20 @@ impl Server {
         assert_eq!(answer.status, 200, "{path}: {answer:?}");
         answer.json()
     }
-    /// Sends a message through the console's API; returns its event's id.
+    /// Sends a message through the console's API, in a conversation of its own; returns its event's
+    /// id.
     pub fn say(&self, text: &str) -> String {
+        self.say_in(None, text)
+    }
+    /// [`Server::say`] in this conversation.
+    pub fn say_in(&self, conversation: Option<&str>, text: &str) -> String {
         let bearer = format!("Bearer {}", self.token);
         let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
         let answer = self.ask(
             "POST",
             "/webhook-aggregator/api/messages",
             &headers,
-            &json!({ "text": text }).to_string(),
+            &json!({ "text": text, "conversation": conversation }).to_string(),
         );
         assert_eq!(answer.status, 202, "{answer:?}");
         answer.json()["eventId"].as_str().unwrap().to_owned()

@@ -1,7 +1,7 @@
 //! "My word is kangaroo", a restart, "which word?": by a program that is handed the last turns, and
 //! by one that keeps a session of its own.
 
-use crate::bed::Home;
+use crate::bed::{Home, Server};
 
 const CHANNELS: [&str; 3] = ["telegram", "slack", "discord"];
 
@@ -49,6 +49,12 @@ fn ask(home: &Home, channel: &str, text: &str) -> String {
     done.out.trim().to_owned()
 }
 
+/// The answer to a message that was written on the web console.
+fn on_the_console(server: &Server, text: &str) -> String {
+    let event = server.event_in(&server.say_in(Some("desk"), text), "done");
+    event["replies"].as_array().unwrap().last().unwrap()["text"].as_str().unwrap().to_owned()
+}
+
 #[test]
 fn word_is_remembered_over_a_restart_in_every_channel() {
     let home = with_agents();
@@ -59,8 +65,12 @@ fn word_is_remembered_over_a_restart_in_every_channel() {
         let said = ask(&home, channel, "@security My word is kangaroo.");
         assert_eq!(said, "new: kangaroo", "{channel}");
     }
+    assert_eq!(on_the_console(&server, "@codegen My word is kangaroo."), "I do not know.");
+    assert_eq!(on_the_console(&server, "@security My word is kangaroo."), "new: kangaroo");
     assert_eq!(server.stop(), Some(0));
-    let _server = home.up();
+    let server = home.up();
+    assert_eq!(on_the_console(&server, "@codegen Which word?"), "Your word is kangaroo.");
+    assert_eq!(on_the_console(&server, "@security Which word?"), "resumed: kangaroo");
     for channel in CHANNELS {
         let said = ask(&home, channel, "@codegen Which word?");
         assert_eq!(said, "Your word is kangaroo.", "{channel}");

@@ -1,7 +1,9 @@
 //! Fifty programs that spend without end, on a day with a limit: each is ended within one renewal,
 //! and together they exceed the limit by one report each at most.
 
-use crate::bed::{Home, PATIENCE, Server, TELEGRAM_SECRET, telegram_config, telegram_update};
+use crate::bed::{
+    Home, PATIENCE, Server, TELEGRAM_SECRET, telegram_config, telegram_update, until,
+};
 use crate::fake::Fake;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -49,12 +51,19 @@ fn events(server: &Server) -> Vec<Value> {
     list["events"].as_array().unwrap().clone()
 }
 
-/// Processes that were started from this file.
-fn processes(program: &Path) -> usize {
+/// The states of the processes that were started from this file, as `/proc` has them.
+fn states(program: &Path) -> Vec<char> {
     let mark = program.display().to_string();
-    let entries = std::fs::read_dir("/proc").unwrap().flatten();
-    let arguments = entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
-    arguments.filter(|text| String::from_utf8_lossy(text).contains(&mark)).count()
+    let entries = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    let of_program = entries.filter(|path| {
+        let arguments = std::fs::read(path.join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&arguments).starts_with(&format!("/bin/sh\0{mark}"))
+    });
+    let state = |path: std::path::PathBuf| {
+        let about = std::fs::read_to_string(path.join("stat")).ok()?;
+        about.rsplit_once(") ")?.1.chars().next()
+    };
+    of_program.filter_map(state).collect()
 }
 
 /// Starts fifty runs of this program at once; returns what they have spent, and their events.
@@ -92,7 +101,7 @@ fn spend(script: &str) -> (f64, Vec<Value>) {
                 .contains(&event["state"].as_str().unwrap())
         });
         if all.len() == people.len() && open.count() == 0 {
-            assert_eq!(processes(&program), 0);
+            assert_eq!(states(&program), [' '; 0]);
             return (spent(&home), all);
         }
         assert!(start.elapsed() < 2 * PATIENCE, "{all:#?}");
@@ -113,4 +122,26 @@ fn fifty_runaway_programs_exceed_the_days_limit_by_one_report_each() {
 fn programs_that_report_nothing_on_the_way_are_what_the_reports_prevent() {
     let (spent, _) = spend(CONFESSES);
     assert!(spent > DAILY + RUNS as f64 * TICK, "{spent}");
+}
+
+#[test]
+fn run_that_is_frozen_while_its_owner_is_asked_for_money_is_halted_without_a_trace() {
+    let home = Home::with_config("");
+    let program = home.script("spender.sh", REPORTS);
+    let config = format!(
+        "[agents.codegen]\nrunner = \"command\"\ncommand = [\"{}\"]\noutput = \"json-lines\"\nestimated_cost = 0.2\n",
+        program.display()
+    );
+    std::fs::write(home.path("quintet.toml"), config).unwrap();
+    let server = home.up();
+    let event = server.say("@codegen spend");
+    until("it is frozen", || {
+        let states = states(&program);
+        (!states.is_empty() && states.iter().all(|state| *state == 'T')).then_some(())
+    });
+    assert_eq!(home.run(&["approvals", "--json"]).json()["approvals"][0]["type"], "more-money");
+    home.run(&["halt"]).ok();
+    until("no process is left", || states(&program).is_empty().then_some(()));
+    let event = server.event_in(&event, "halted");
+    assert!(event["costMicros"].as_u64().unwrap() > 0, "{event}");
 }
