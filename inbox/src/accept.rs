@@ -4,8 +4,8 @@
 use super::limits::{Passed, count};
 use super::stops::{Waiting, waiting_buttons};
 use super::{
-    Context, Draft, NewEvent, NewSaid, StoredEvent, aliases, args, claim, edits, json, outbox,
-    reply_id, stops, transcript,
+    Context, Draft, NewEvent, NewSaid, StoredEvent, aliases, args, claim, edits, forget, json,
+    outbox, reply_id, stops, transcript,
 };
 use contracts::event::{Speaker, Stage};
 use contracts::{ChannelKind, EventId};
@@ -51,6 +51,9 @@ fn accept(context: &Context<'_>, mut event: NewEvent) -> PortResult<Accepted> {
     if let Some(known) = known(context, &event)? {
         let (event, state) = (known.id, known.state);
         return Ok(Accepted { event, duplicate: true, state, claimed: None });
+    }
+    if forget::is_forgotten(context, &event)? {
+        return Ok(unrecorded(context));
     }
     aliases::apply(context, &mut event)?;
     edits::apply(context, &mut event)?;

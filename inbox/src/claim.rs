@@ -1,6 +1,6 @@
 //! Which event may take its next step: due, not in a step already, and its lane free.
 
-use super::{Context, OutboxRow, SentReport, StoredEvent, args, outbox};
+use super::{Context, OutboxRow, Outdated, SentReport, StoredEvent, args, forget, outbox};
 use contracts::{EventId, GatewayId};
 use serde::{Deserialize, Serialize};
 
@@ -15,15 +15,18 @@ pub struct ClaimWork {
     pub lease_ms: i64,
 }
 
-/// The claimed events and deliveries.
+/// The claimed events and deliveries, and what is to be deleted.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Work {
     pub events: Vec<StoredEvent>,
     pub deliveries: Vec<OutboxRow>,
+    /// Events that are to be deleted.
+    #[serde(default)]
+    pub outdated: Vec<Outdated>,
 }
 
 impl Work {
-    /// Whether there is nothing to do.
+    /// Whether nothing is due.
     pub fn is_empty(&self) -> bool {
         self.events.is_empty() && self.deliveries.is_empty()
     }
@@ -71,7 +74,8 @@ impl ClaimWork {
         self.sent.iter().try_for_each(|report| outbox::record(context, report))?;
         let events = claim(context, self.events, self.lease_ms)?;
         let deliveries = outbox::claim(context, self.deliveries, self.lease_ms)?;
-        Ok(Work { events, deliveries })
+        forget::drop_keys(context)?;
+        Ok(Work { events, deliveries, outdated: forget::outdated(context)? })
     }
 }
 
@@ -155,7 +159,8 @@ impl Recover {
 }
 
 impl NextDue {
-    /// The earliest time at which an event or a delivery wants attention. Lanes that are not free
+    /// The earliest time at which an event or a delivery wants attention, or something is to be
+    /// deleted. Lanes that are not free
     /// have a due time in the past; they are moved by the end of what they wait for, so they are
     /// left out.
     pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Option<i64>> {
@@ -166,6 +171,7 @@ impl NextDue {
             UNION ALL SELECT MIN(lease_ms) FROM outbox WHERE shard = ?1 AND state = 'sending')"
         );
         let rows = context.exec(&sql, args![context.shard.as_str()])?;
-        Ok(rows.first().and_then(|row| row.get("at").and_then(serde_json::Value::as_i64)))
+        let at = rows.first().and_then(|row| row.get("at").and_then(serde_json::Value::as_i64));
+        Ok([at, forget::next_due(context)?].into_iter().flatten().min())
     }
 }

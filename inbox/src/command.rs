@@ -4,7 +4,7 @@
 
 use super::{
     Accept, Accepted, Advance, Advanced, ClaimWork, Context, DrainGateway, Enqueue, EventParts,
-    FindAnswered, FindButtons, Finish, FinishRun, GetEvent, GetRun, GetTask, KeepSocket,
+    FindAnswered, FindButtons, Finish, FinishRun, Forget, GetEvent, GetRun, GetTask, KeepSocket,
     KeptSession, LeaseTasks, ListEvents, ListGateways, ListOpen, ListSessions, NextDue,
     NoteProgress, OutboxRow, PickSession, PrepareRun, Prepared, ProgressRow, ReadCursor,
     ReadProgress, ReadSocket, ReadStats, ReadTranscript, Record, RecordSent, Recover, Redeliver,
@@ -82,6 +82,7 @@ commands! {
         PickSession => bool,
         StopEvent => Stopping,
         KeepSocket => (),
+        Forget => (),
     }
     reads {
         NextDue => Option<i64>,

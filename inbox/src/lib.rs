@@ -8,7 +8,8 @@
 //! Tables (`schema.rs`): `event` is the log and the dedup memory, `queue` the small hot set of
 //! events that still move, `task` what a gateway may lease, `place` and `drained` which one,
 //! `outbox` what is to be said, `said` the transcript, `session` and `fresh` what a run takes up of
-//! it, `stop` the runs that a person ended, `socket` where a platform goes on, `rate` the limits.
+//! it, `stop` the runs that a person ended, `socket` where a platform goes on, `rate` the limits,
+//! `forgotten` the keys of deleted events.
 
 mod accept;
 mod advance;
@@ -18,6 +19,7 @@ mod command;
 mod context;
 mod edits;
 mod finish;
+mod forget;
 mod limits;
 #[cfg(feature = "memory")]
 pub mod memory;
@@ -47,7 +49,8 @@ pub use claim::{ClaimWork, NextDue, Recover, Wake, Work};
 pub use command::{Command, InboxCommand, Reply};
 pub use context::Context;
 pub use finish::{Finish, FinishRun};
-pub use limits::{Gcra, Limit};
+pub use forget::{Forget, Outdated, outdated_before};
+pub use limits::{Gcra, Limit, SENDER, STRANGER, sender_key};
 pub use new_task::{NewTask, Placement};
 pub use outbox::{Enqueue, FindButtons, RecordSent};
 pub use port::{Inbox, InboxExt};
@@ -67,7 +70,7 @@ pub use stops::{
 };
 pub use stored::{
     BEGINNING, Draft, Entry, NewEvent, NewSaid, OutboxRow, Part, SeenGateway, SentReport,
-    ShardStats, StoredEvent, TaskRow, TaskState, reply_id,
+    ShardStats, StoredEvent, TaskRow, TaskState, line_id, reply_id,
 };
 pub use tasks::{
     DrainGateway, GetRun, GetTask, LeaseTasks, ListGateways, PrepareRun, Prepared, RenewLease,

@@ -5,6 +5,15 @@ use super::{Context, args};
 use platform::ports::PortResult;
 use serde::{Deserialize, Serialize};
 
+/// Kinds of the limits that each sender has: of those who are heard, and of strangers.
+pub const SENDER: &str = "sender";
+pub const STRANGER: &str = "stranger";
+
+/// Key of a limit that each sender has.
+pub fn sender_key(kind: &str, channel: &str, endpoint: &str, sender: &str) -> String {
+    format!("{kind}:{channel}:{endpoint}:{sender}")
+}
+
 /// A limit that counts a message.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Limit {

@@ -50,7 +50,8 @@ pub struct EventOrigin {
     /// The earlier message that this one is the new text of.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub edits: Option<EventId>,
-    /// Only public agents serve the sender.
+    /// The sender is not known: public agents serve him at most, and the event is deleted some time
+    /// after its end.
     #[serde(deserialize_with = "unless_false")]
     pub public_only: bool,
     #[serde(deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,16 @@
 //! The inbox's own tables; they lie in no migration, since a Durable Object brings them up by
 //! itself. Statements are additive and idempotent: they run each time an inbox is opened.
 
+/// Ended events of senders who are not known: only `*` lets them in, or nothing does. Queries that
+/// are to use the index name the same condition.
+macro_rules! unknown_ended {
+    () => {
+        "state IN ('done', 'failed', 'halted', 'refused', 'expired', 'dead', 'ignored')
+            AND (reason = 'unknown_sender' OR CASE WHEN json_valid(payload) THEN payload ->> '$.publicOnly' = 1 ELSE 0 END)"
+    };
+}
+pub(crate) use unknown_ended;
+
 /// All tables and indices.
 pub const SCHEMA: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS event (
@@ -39,6 +49,18 @@ pub const SCHEMA: &[&str] = &[
     "CREATE UNIQUE INDEX IF NOT EXISTS event_semantic ON event (shard, semantic_key) WHERE semantic_key IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS event_conversation ON event (conversation, seq)",
     "CREATE INDEX IF NOT EXISTS event_received ON event (shard, received_ms)",
+    concat!(
+        "CREATE INDEX IF NOT EXISTS event_unknown_ended ON event (shard, updated_ms) WHERE ",
+        unknown_ended!()
+    ),
+    // Keys of deleted events.
+    "CREATE TABLE IF NOT EXISTS forgotten (
+        shard TEXT NOT NULL,
+        key TEXT NOT NULL,
+        until_ms INTEGER NOT NULL,
+        PRIMARY KEY (shard, key)
+    ) WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS forgotten_until ON forgotten (shard, until_ms)",
     // Only events that still move: finished ones leave it, so that its index stays small however
     // long the log grows.
     "CREATE TABLE IF NOT EXISTS queue (

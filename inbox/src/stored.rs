@@ -67,6 +67,11 @@ pub fn reply_id(event: &EventId, replays: u32) -> String {
     }
 }
 
+/// The id of the line that a message is in the transcript.
+pub fn line_id(channel: &str, endpoint: &str, dedupe_key: &str) -> String {
+    format!("in:{channel}:{endpoint}:{dedupe_key}")
+}
+
 /// A line for the transcript.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NewSaid {
@@ -311,7 +316,7 @@ pub struct ShardStats {
     pub latencies_ms: Vec<i64>,
 }
 
-fn flag<'de, D: Deserializer<'de>>(d: D) -> Result<bool, D::Error> {
+pub(super) fn flag<'de, D: Deserializer<'de>>(d: D) -> Result<bool, D::Error> {
     match Value::deserialize(d)? {
         Value::Bool(flag) => Ok(flag),
         other => Ok(other.as_i64().unwrap_or(0) != 0),

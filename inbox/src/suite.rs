@@ -9,10 +9,10 @@
 )]
 
 use crate::{
-    Accept, Advance, ClaimWork, DrainGateway, EventOrigin, GetEvent, Inbox, InboxExt, KeepSocket,
-    LeaseTasks, NewEvent, NewTask, Patch, Placement, ReadSocket, Step, StoredEvent,
+    Accept, Advance, ClaimWork, DrainGateway, EventOrigin, Forget, GetEvent, Inbox, InboxExt,
+    KeepSocket, LeaseTasks, NewEvent, NewTask, Patch, Placement, ReadSocket, Step, StoredEvent,
 };
-use contracts::event::Stage;
+use contracts::event::{Stage, UNKNOWN_SENDER};
 use contracts::task::TaskContext;
 use contracts::{EventId, Shard, TaskId};
 use futures_util::future::join_all;
@@ -93,6 +93,24 @@ pub async fn check(inbox: &dyn Inbox) {
     assert_eq!((found.0.state, found.1.len()), (Stage::Routed, 2));
 
     gateways(inbox, &other).await;
+    strangers(inbox, &other).await;
+}
+
+/// The row of a stranger is deleted, and its delivery is known all the same.
+async fn strangers(inbox: &dyn Inbox, shard: &Shard) {
+    let origin = EventOrigin { public_only: true, ..EventOrigin::default() };
+    let reason = Some(UNKNOWN_SENDER.to_owned());
+    let stranger = NewEvent { origin, state: Stage::Ignored, reason, ..event("stranger") };
+    let accept = || Accept { event: stranger.clone(), claim_ms: None };
+    let accepted = inbox.ask(shard, accept()).await.unwrap();
+    assert!(!accepted.duplicate);
+    let get = || GetEvent { event: accepted.event.clone() };
+    for (ended_before_ms, is_kept) in [(0, true), (i64::MAX, false)] {
+        let events = vec![accepted.event.clone()];
+        inbox.ask(shard, Forget { events, later: vec![], ended_before_ms }).await.unwrap();
+        assert_eq!(inbox.ask(shard, get()).await.unwrap().is_some(), is_kept);
+        assert!(inbox.ask(shard, accept()).await.unwrap().duplicate);
+    }
 }
 
 /// A task kept for one gateway, and a gateway out of service.

@@ -30,6 +30,12 @@ impl Bed {
         let accepted = self.send(Accept { event: event(key, conversation), claim_ms: None }).await;
         (accepted.event, accepted.duplicate)
     }
+    /// Of a sender whom only `*` lets in.
+    pub(crate) async fn accept_public(&self, key: &str, conversation: &str) -> EventId {
+        let mut event = event(key, conversation);
+        event.origin.public_only = true;
+        self.send(Accept { event, claim_ms: None }).await.event
+    }
     pub(crate) async fn claim(&self) -> Vec<StoredEvent> {
         self.work(32, 0).await.events
     }

@@ -30,6 +30,14 @@ fn object(event: &EventId, sha256: &str) -> String {
     format!("{}{sha256}", folder(event))
 }
 
+/// Deletes the files of an event.
+pub(crate) async fn delete(deps: &Deps, event: &EventId) -> PortResult<()> {
+    for name in deps.objects.list(&folder(event)).await? {
+        deps.objects.delete(&name).await?;
+    }
+    Ok(())
+}
+
 /// The line in place of a message that has files and no words.
 pub(crate) fn in_place_of_words<'a>(names: impl Iterator<Item = &'a str>) -> String {
     format!("[Sent without words: {}]", names.collect::<Vec<_>>().join(", "))

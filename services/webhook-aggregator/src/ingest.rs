@@ -5,7 +5,6 @@ use crate::channels::{Ack, Connection, Inbound, Incoming, Kind};
 use crate::config::{Endpoint, Standing};
 use crate::control::ControlCommand;
 use crate::pointed::{Forwarded, marked};
-use crate::steps::line_id;
 use crate::{Deps, control, files, look_up, pointed, press, pump, reaction, wordless};
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
@@ -14,7 +13,10 @@ use contracts::event::{Speaker, Stage, UNKNOWN_SENDER};
 use contracts::halt::HaltRequest;
 use contracts::outbox::Target;
 use contracts::{ChannelKind, ConversationId, ErrorCode, Problem};
-use inbox::{Accepted, Draft, EventOrigin, InboxExt, Limit, NewEvent, NewSaid, OfferedFile, Press};
+use inbox::{
+    Accepted, Draft, EventOrigin, InboxExt, Limit, NewEvent, NewSaid, OfferedFile, Press, SENDER,
+    STRANGER, line_id, sender_key,
+};
 use platform::edge::{ApiError, ApiResult, FromLoopback, read_body};
 use platform::ports::PortError;
 use serde_json::json;
@@ -195,6 +197,7 @@ pub(crate) async fn store(
     }
     let accepted = accepted.map_err(cannot_store)?;
     if let Some(notice) = notice.filter(|_| !accepted.duplicate) {
+        let notice = Draft { event_id: Some(accepted.event.clone()), ..notice };
         wordless::tell(deps, &shard, notice).await;
     }
     let is_heard = !matches!(accepted.state, Stage::Ignored | Stage::Quarantined);
@@ -286,6 +289,7 @@ fn new_event(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8]) ->
     };
     // A body that nobody could read may be a known person's: it is always kept.
     let is_readable = !matches!(inbound.kind, Kind::Quarantined(_));
+    event.origin.public_only = standing != Standing::Known && is_readable;
     if standing == Standing::Stranger && is_readable {
         limit_stranger(endpoint, &mut event);
     }
@@ -367,7 +371,7 @@ fn limit_stranger(endpoint: &Endpoint, event: &mut NewEvent) {
     let (channel, name) = (endpoint.channel, &endpoint.name);
     let limit = |key, per_minute| Limit { key, per_minute };
     event.limits = vec![
-        limit(format!("stranger:{channel}:{name}:{sender}"), STRANGER_PER_MINUTE),
+        limit(sender_key(STRANGER, channel.as_str(), name, sender), STRANGER_PER_MINUTE),
         limit(format!("strangers:{channel}:{name}"), STRANGERS_PER_MINUTE),
     ];
     event.unrecorded_over_limit = true;
@@ -409,7 +413,6 @@ fn content(deps: &Deps, endpoint: &Endpoint, event: &mut NewEvent, said: Said, s
     let named = event.origin.wordless.then(|| files::placeholder_text(&attachments));
     event.text = shorten(named.unwrap_or(text));
     event.origin.attachments = attachments;
-    event.origin.public_only = standing == Standing::Public;
     event.control = typed && control::parse(&event.text).is_some();
     event.is_stop_word = typed && !event.control && control::is_stop_word(&event.text);
     event.waits_notice = Some(WAITS.to_owned());
@@ -420,7 +423,7 @@ fn content(deps: &Deps, endpoint: &Endpoint, event: &mut NewEvent, said: Said, s
         let room = if standing == Standing::Public { "public" } else { "endpoint" };
         event.limits = vec![
             Limit {
-                key: format!("sender:{}:{}:{sender}", endpoint.channel, endpoint.name),
+                key: sender_key(SENDER, endpoint.channel.as_str(), &endpoint.name, &sender),
                 per_minute: deps.config.sender_per_minute,
             },
             Limit {

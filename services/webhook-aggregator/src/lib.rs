@@ -20,6 +20,7 @@ mod ended_by;
 mod endpoints;
 mod events;
 mod files;
+mod forget;
 mod gateways;
 mod health;
 mod ingest;

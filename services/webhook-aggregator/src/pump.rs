@@ -2,7 +2,7 @@
 //! by the runtime's timer (a loop natively, an alarm in a Durable Object); any number of pumps may
 //! run at once, the inbox hands each event to one of them.
 
-use crate::{Deps, dispatch, pool, press, send};
+use crate::{Deps, dispatch, forget, pool, press, send};
 use axum::Json;
 use axum::extract::{Path, State};
 use contracts::event::{Stage, Woken};
@@ -10,7 +10,7 @@ use contracts::routing::PoolOutcome;
 use contracts::{EventId, GatewayId, Shard};
 use futures_util::future::{join, join_all};
 use inbox::{
-    Accept, Accepted, Advance, Advanced, ClaimWork, InboxExt, NewEvent, NextDue, Recover,
+    Accept, Accepted, Advance, Advanced, ClaimWork, InboxExt, NewEvent, NextDue, Outdated, Recover,
     SentReport, Step, StoredEvent, Wake, Work,
 };
 use platform::edge::{ApiError, ApiResult};
@@ -23,18 +23,25 @@ const LEASE_MS: i64 = 60_000;
 /// No event takes more steps in one go; a guard, since every path ends long before.
 const STEPS_MAX: usize = 16;
 
-/// Moves everything that is due in one inbox as far as it goes.
+/// Moves everything that is due in one inbox as far as it goes, and deletes some of what is
+/// outdated.
 ///
 /// # Errors
 /// The first error of the inbox; what is due stays due.
 pub async fn pump(deps: &Deps, shard: &Shard) -> PortResult<()> {
+    let outdated = move_due(deps, shard).await?;
+    forget::forget(deps, shard, outdated).await
+}
+
+/// Moves what is due; the events that are to be deleted.
+async fn move_due(deps: &Deps, shard: &Shard) -> PortResult<Vec<Outdated>> {
     let mut sent = Vec::new();
     loop {
         let work = claim(deps, shard, sent).await?;
         if work.is_empty() {
-            return Ok(());
+            return Ok(work.outdated);
         }
-        let Work { events, deliveries } = work;
+        let Work { events, deliveries, outdated } = work;
         let (idle, sends) = (events.is_empty(), !deliveries.is_empty());
         let deliveries = async {
             let reports = send::deliver_all(deps, deliveries).await;
@@ -51,7 +58,7 @@ pub async fn pump(deps: &Deps, shard: &Shard) -> PortResult<()> {
         sent = reports?;
         // A recorded message may make its event due.
         if !sends && !more.contains(&true) {
-            return Ok(());
+            return Ok(outdated);
         }
     }
 }

@@ -128,11 +128,6 @@ pub(crate) fn words_of(event: &StoredEvent) -> &str {
     }
 }
 
-/// The id of the transcript's line with what a person said.
-pub(crate) fn line_id(channel: &str, endpoint: &str, dedupe_key: &str) -> String {
-    format!("in:{channel}:{endpoint}:{dedupe_key}")
-}
-
 /// The message to work on, by which its agent is chosen: the event's own text, or the earlier
 /// message that it reassigns.
 pub(crate) fn message_of(event: &StoredEvent) -> &str {

@@ -77,6 +77,38 @@ fn unknown_senders_message_is_acknowledged_and_runs_nothing() {
 }
 
 #[test]
+fn row_of_an_unknown_sender_is_deleted_eight_days_after_its_end() {
+    let recorder = Recorder::start();
+    let home = Home::with_config(&telegram_config(&recorder.api_base, OWNER, &[OWNER]));
+    let server = home.up();
+    let post = |update: u64, user: u64| {
+        let body = telegram_update(update, user, "hello");
+        server.ask("POST", "/telegram/main", &[TELEGRAM_SECRET], &body).status
+    };
+    let keys = || -> Vec<String> {
+        let list = server.get("/webhook-aggregator/api/events?channel=telegram");
+        let events = list["events"].as_array().unwrap().iter();
+        events.map(|event| event["dedupeKey"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!((post(1, OWNER), post(2, STRANGER)), (200, 200));
+    until("the owner is answered", || recorder.shows(1, |_| true).then_some(()));
+    // Nine days pass for everything that is stored.
+    let inbox = rusqlite::Connection::open(home.data().join("inbox.db")).unwrap();
+    inbox.busy_timeout(Duration::from_secs(10)).unwrap();
+    let nine_days = 9 * 86_400_000_i64;
+    let moved = inbox
+        .execute(
+            "UPDATE event SET updated_ms = updated_ms - ?1, received_ms = received_ms - ?1",
+            [nine_days],
+        )
+        .unwrap();
+    assert_eq!(moved, 2);
+    until("it is deleted", || (keys() == ["1"]).then_some(()));
+    assert_eq!(post(2, STRANGER), 200);
+    assert_eq!(keys(), ["1"], "it is not taken again");
+}
+
+#[test]
 fn webhook_without_the_endpoints_secret_is_refused() {
     let recorder = Recorder::start();
     let home = Home::with_config(&telegram_config(&recorder.api_base, OWNER, &[OWNER]));

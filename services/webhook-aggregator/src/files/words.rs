@@ -3,12 +3,12 @@
 
 use super::{content, offered};
 use crate::Deps;
-use crate::steps::{Stop, line_id, port};
+use crate::steps::{Stop, port};
 use contracts::FileId;
 use contracts::calls::personal_assistant::Transcribe;
 use contracts::event::Speaker;
 use contracts::files::{FileOf, Transcription};
-use inbox::{EventData, NewSaid, StoredEvent};
+use inbox::{EventData, NewSaid, StoredEvent, line_id};
 use platform::ports::calls::Patience;
 
 /// Maximum wait for the words, below the lease of the step.

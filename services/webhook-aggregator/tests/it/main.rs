@@ -35,6 +35,7 @@ mod polling;
 mod progress;
 mod refusals;
 mod rendering;
+mod retention;
 mod second_ways;
 mod sessions;
 mod small_talk;
