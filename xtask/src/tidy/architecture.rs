@@ -10,6 +10,8 @@ const TEST_UNDERSCORES_MIN: usize = 3;
 const DOCUMENTS: [&str; 3] = ["ARCHITECTURE.md", ATTACKS, MODEL];
 const ATTACKS: &str = "attacks/README.md";
 const MODEL: &str = "docs/security.md";
+/// The attacks that are also played on Cloudflare's runtime.
+const PLAYED: &str = "e2e/attacks.test.mjs";
 
 /// Adds the tests and files that a document names and the tree lacks.
 pub(super) fn rules(root: &Path, files: &[(String, String)], found: &mut Vec<String>) {
@@ -21,7 +23,7 @@ pub(super) fn rules(root: &Path, files: &[(String, String)], found: &mut Vec<Str
     }
     let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap_or_default();
     unlisted(&read(MODEL), &read(ATTACKS), found);
-    attacks(&read(ATTACKS), files, found);
+    attacks(&read(ATTACKS), &read(PLAYED), files, found);
 }
 
 /// Folders whose code runs natively only; everything else is compiled for both runtimes.
@@ -29,25 +31,47 @@ const NATIVE: [&str; 4] =
     ["runtimes/native/", "services/agency-gateway/", "sandbox/", "scenarios/"];
 
 /// Checks the list of attacks: the column that says where a row's tests run, and the count.
-fn attacks(document: &str, files: &[(String, String)], found: &mut Vec<String>) {
+fn attacks(document: &str, played: &str, files: &[(String, String)], found: &mut Vec<String>) {
     let is_row = |line: &&str| line.starts_with("| ") && !line.starts_with("| ---");
     let rows = document.lines().filter(is_row).filter(|line| !line.starts_with("| attack"));
+    let played = played_tests(played);
     let mut count = 0;
-    let mut names = BTreeSet::new();
+    let (mut names, mut listed) = (BTreeSet::new(), BTreeSet::new());
     for row in rows {
         count += 1;
         let tests: Vec<&str> = quoted(row).filter(|name| is_test(name)).collect();
-        let column =
-            if tests.iter().any(|name| is_shared(name, files)) { "both" } else { "native" };
+        let sentences: Vec<&str> = row
+            .split(" | ")
+            .nth(1)
+            .map(quoted)
+            .into_iter()
+            .flatten()
+            .filter(|t| t.contains(' '))
+            .collect();
+        let both = !sentences.is_empty() || tests.iter().any(|name| is_shared(name, files));
+        let column = if both { "both" } else { "native" };
         if !row.ends_with(&format!("| {column} |")) {
             found.push(format!("{ATTACKS}: end this row with “| {column} |”: {row}"));
         }
         names.extend(tests);
+        listed.extend(sentences);
+    }
+    for name in played.symmetric_difference(&listed) {
+        found.push(format!("{ATTACKS}, {PLAYED}: “{name}” is in one of the two only"));
     }
     let counted = format!("{count} attacks, {} tests", names.len());
-    if !document.contains(&counted) {
-        found.push(format!("{ATTACKS}: its count is “{counted}”"));
+    let on_workers = format!("{} that play them on Cloudflare's runtime", listed.len());
+    for words in [counted, on_workers] {
+        if !document.contains(&words) {
+            found.push(format!("{ATTACKS}: its count is “{words}”"));
+        }
     }
+}
+
+/// The names of the tests in a file of JavaScript.
+fn played_tests(text: &str) -> BTreeSet<&str> {
+    let names = text.lines().filter_map(|line| line.strip_prefix("test('"));
+    names.filter_map(|rest| rest.split('\'').next()).collect()
 }
 
 fn is_shared(test: &str, files: &[(String, String)]) -> bool {
