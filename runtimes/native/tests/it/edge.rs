@@ -6,6 +6,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+/// Most memory that the server may have had at any time while all of them are open.
+const PEAK_KB_MAX: u64 = 120_000;
 const HALF: &str = "POST /telegram/main HTTP/1.1\r\nHost: x\r\n";
 
 /// Connections on which a request was begun and not finished.
@@ -28,6 +30,13 @@ fn allow_descriptors() {
 
 fn home() -> Home {
     Home::with_config(&telegram_config("http://127.0.0.1:9", 700, &[700]))
+}
+
+/// The most memory that a process has had so far, in kilobytes.
+fn peak_kb(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 fn webhook(address: &str, number: u64) -> http::Answer {
@@ -61,6 +70,8 @@ fn webhook_is_answered_during_3000_requests_that_never_end() {
         assert!(!matches!(stream.read(&mut [0; 1]), Ok(1..)), "half a request has no answer");
     }
     assert!(start.elapsed() < Duration::from_secs(30), "the slow ones are gone by themselves");
+    let peak = peak_kb(server.pid());
+    assert!(peak < PEAK_KB_MAX, "the server had {peak} kB");
 }
 
 #[test]
