@@ -67,7 +67,7 @@ fn program_ms(sandbox: &str) -> f64 {
     std::fs::create_dir_all(&data).unwrap();
     let config = data.with_extension("toml");
     let agent = format!(
-        "[agents.codegen]\nrunner = \"command\"\nprogram = [\"/bin/true\"]\nsandbox = \"{sandbox}\"\nestimated_cost = 0.0\n"
+        "[agents.codegen]\nrunner = \"command\"\ncommand = [\"/bin/true\"]\nsandbox = \"{sandbox}\"\nestimated_cost = 0.0\n"
     );
     std::fs::write(&config, agent).unwrap();
     let server = start(&data, Some(&config)).1;
@@ -112,7 +112,7 @@ fn start(data: &Path, config: Option<&Path>) -> (f64, Server) {
         .args(config.into_iter().flat_map(|path| [Path::new("--config"), path]))
         .env("QUINTET_LIMITS__SENDER_PER_MINUTE", "0")
         .env("QUINTET_LIMITS__ENDPOINT_PER_MINUTE", "0");
-    let child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let address = loop {
         if let Ok(text) = std::fs::read_to_string(data.join("server.json"))
             && let Ok(file) = serde_json::from_str::<Value>(&text)
@@ -125,6 +125,7 @@ fn start(data: &Path, config: Option<&Path>) -> (f64, Server) {
                 break address;
             }
         }
+        assert!(child.try_wait().unwrap().is_none(), "the server has ended");
         assert!(begun.elapsed() < Duration::from_mins(1), "the server does not start");
         std::thread::sleep(Duration::from_millis(2));
     };
