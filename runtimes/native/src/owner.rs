@@ -20,8 +20,8 @@ impl Owner {
         let owner = Self { user: Uid::from_raw(about.uid()), group: Gid::from_raw(about.gid()) };
         (getuid().is_root() && !owner.user.is_root()).then_some(owner)
     }
-    /// Gives the whole process this owner's rights, all threads included; [`root`] takes root's back
-    /// for a while.
+    /// Gives the whole process this owner's rights, all threads included; [`root`] takes root's
+    /// back for a while.
     ///
     /// # Errors
     /// Those of the system.

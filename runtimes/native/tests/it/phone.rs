@@ -1,5 +1,5 @@
-//! The owner's agents from a phone: each kind of agent works in a git repository on another machine,
-//! asks before it writes, is answered by a button in Telegram after the server was killed in
+//! The owner's agents from a phone: each kind of agent works in a git repository on another
+//! machine, asks before it writes, is answered by a button in Telegram after the server was killed in
 //! between, is stopped by a button, and is charged to the micro-dollar.
 
 use crate::bed::{
@@ -114,7 +114,7 @@ impl Phone {
     fn hears(&self, words: &str) {
         self.waits(&format!("words {words:?}"), || self.was_told(words).then_some(()));
     }
-    /// Waits, and shows the chat when that was in vain.
+    /// Waits; a wait that fails shows the chat.
     fn waits<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         let start = std::time::Instant::now();
         loop {

@@ -30,8 +30,8 @@ impl Record {
     /// The last upgrade; none: there was none.
     ///
     /// # Errors
-    /// [`No`] for one that names no backup of this directory: its path is part of a command that the
-    /// owner, perhaps root, is told to run.
+    /// [`No`] for one that names no backup of this directory: its path is part of a command that
+    /// the owner, perhaps root, is told to run.
     pub(super) fn read(data: &DataDir) -> Result<Option<Self>> {
         let file = data.join(FILE);
         let Ok(bytes) = std::fs::read(&file) else { return Ok(None) };
