@@ -1,6 +1,6 @@
 //! The owner's agents from a phone: each kind of agent works in a git repository on another
-//! machine, asks before it writes, is answered by a button in Telegram after the server was killed in
-//! between, is stopped by a button, and is charged to the micro-dollar.
+//! machine, asks before it writes, is answered by a button in Telegram after the server was killed
+//! in between, is stopped by a button, and is charged to the micro-dollar.
 
 use crate::bed::{
     Home, PATIENCE, Server, TELEGRAM_SECRET, telegram_config, telegram_update, until,
