@@ -1,60 +1,118 @@
-//! Root at another user's data directory. Its owner may have put links there, so that whatever is
+//! Root at another user's data directory. That user may have put links there, so that whatever is
 //! read and written in it is read and written with that user's rights.
 
 use crate::data_dir::DataDir;
+use crate::exit::Usage;
 use anyhow::{Context, Result};
-use nix::unistd::{Gid, Uid, getegid, geteuid, getuid, setegid, seteuid};
+use nix::unistd::{Gid, Uid, User, getegid, geteuid, getuid, setegid, seteuid};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
-/// The user and the group of a data directory.
-#[derive(Clone, Copy, Debug)]
+/// The way that is left where root cannot act as another user.
+const NEXT: &str = if cfg!(target_os = "macos") {
+    "Run backup and restore as that user; to upgrade, make a backup as that user, then put the new \
+     program in its place with `sudo install`"
+} else {
+    "Run this as that user"
+};
+
+/// The user whose data directory it is, with that user's own groups.
+#[derive(Clone, Debug)]
 pub struct Owner {
     user: Uid,
     group: Gid,
+    groups: Vec<Gid>,
 }
 
 impl Owner {
-    /// The owner, if this process is root's and the directory is another user's.
-    pub fn of(data: &DataDir) -> Option<Self> {
-        let about = std::fs::metadata(data.path()).ok()?;
-        let owner = Self { user: Uid::from_raw(about.uid()), group: Gid::from_raw(about.gid()) };
-        (getuid().is_root() && !owner.user.is_root()).then_some(owner)
+    /// The owner, if this process is root's and the directory is another user's. One that does not
+    /// exist yet is of the user in whose folder it will be.
+    ///
+    /// # Errors
+    /// [`Usage`] where a folder of root's is reached through a folder of another user, or others may
+    /// write in it: nobody can tell whose it is.
+    pub fn of(data: &DataDir) -> Result<Option<Self>> {
+        if !getuid().is_root() {
+            return Ok(None);
+        }
+        let refused = |why: &str| {
+            Usage(format!(
+                "{} {why}, so nothing was changed. Name the folder that really holds the data, or \
+                 give it to the user who runs Quintet.",
+                data.path().display()
+            ))
+        };
+        let others = another_on_the_way(data.path());
+        let Ok(about) = std::fs::metadata(data.path()) else {
+            return others.map(Self::with_groups).transpose();
+        };
+        match Uid::from_raw(about.uid()) {
+            user if !user.is_root() => Self::with_groups(user).map(Some),
+            _ if others.is_some() => {
+                Err(refused("is root's, and its path leads through a folder of another user")
+                    .into())
+            }
+            _ if about.mode() & 0o022 != 0 => {
+                Err(refused("is root's, and others may write in it").into())
+            }
+            _ => Ok(None),
+        }
+    }
+    /// With the groups of the system's list of users: those of the directory prove nothing, and a
+    /// user without a name has none.
+    fn with_groups(user: Uid) -> Result<Self> {
+        let named = User::from_uid(user)?;
+        let group = named.as_ref().map_or(Gid::from_raw(user.as_raw()), |named| named.gid);
+        let groups = named.map_or_else(|| vec![group], |named| groups::of(&named.name, group));
+        Ok(Self { user, group, groups })
     }
     /// Gives the whole process this owner's rights, all threads included; [`root`] takes root's
     /// back for a while.
     ///
     /// # Errors
     /// Those of the system.
-    pub fn become_it(self) -> Result<()> {
+    pub fn become_it(&self) -> Result<()> {
         let failed = || {
             format!(
-                "cannot take the rights of user {}, who owns the data directory: run this as that \
-                 user",
+                "cannot take the rights of user {}, who owns the data directory. {NEXT}",
                 self.user
             )
         };
-        groups::set(&[self.group]).with_context(failed)?;
+        groups::set(&self.groups).with_context(failed)?;
         setegid(self.group).with_context(failed)?;
         seteuid(self.user).with_context(failed)
     }
-    /// The options of `install` that give a file to this owner.
-    pub fn options(self) -> String {
-        format!("-o {} -g {}", self.user, self.group)
+    /// `1000:1000`, for `chown`.
+    pub fn ids(&self) -> String {
+        format!("{}:{}", self.user, self.group)
+    }
+    /// A command that root types, to be run as the owner.
+    pub fn types(&self, command: &str) -> String {
+        format!("sudo -u '#{}' {command}", self.user)
     }
     /// Has a program run as the owner, with no way back.
-    pub fn runs(self, command: &mut std::process::Command) {
+    pub fn runs(&self, command: &mut std::process::Command) {
         use std::os::unix::process::CommandExt;
         command.gid(self.group.as_raw()).uid(self.user.as_raw());
     }
 }
 
+/// The user, other than root, of the last folder or link on the way to a path.
+fn another_on_the_way(path: &Path) -> Option<Uid> {
+    let real = std::fs::canonicalize(path).ok();
+    let ways = [Some(path), real.as_deref()];
+    let above = ways.into_iter().flatten().flat_map(Path::ancestors);
+    let users = above.filter_map(|part| Some(Uid::from_raw(part.symlink_metadata().ok()?.uid())));
+    users.into_iter().find(|user| !user.is_root())
+}
+
 /// Acts as the owner of the data directory, if root runs this and the directory is another user's.
 ///
 /// # Errors
-/// Those of [`Owner::become_it`].
+/// Those of [`Owner::of`] and [`Owner::become_it`].
 pub fn act_as_owner(data: &DataDir) -> Result<Option<Owner>> {
-    let owner = Owner::of(data);
-    owner.map(Owner::become_it).transpose()?;
+    let owner = Owner::of(data)?;
+    owner.as_ref().map(Owner::become_it).transpose()?;
     Ok(owner)
 }
 
@@ -107,8 +165,13 @@ impl Drop for Root {
 /// The groups beside the process's own one.
 #[cfg(not(target_os = "macos"))]
 mod groups {
-    use nix::unistd::{Gid, getgroups, setgroups};
+    use nix::unistd::{Gid, getgrouplist, getgroups, setgroups};
+    use std::ffi::CString;
 
+    pub(super) fn of(user: &str, group: Gid) -> Vec<Gid> {
+        let name = CString::new(user).unwrap_or_default();
+        getgrouplist(&name, group).unwrap_or_else(|_| vec![group])
+    }
     pub(super) fn get() -> Vec<Gid> {
         getgroups().unwrap_or_default()
     }
@@ -122,6 +185,9 @@ mod groups {
 mod groups {
     use nix::unistd::Gid;
 
+    pub(super) fn of(_: &str, group: Gid) -> Vec<Gid> {
+        vec![group]
+    }
     pub(super) fn get() -> Vec<Gid> {
         Vec::new()
     }

@@ -62,7 +62,7 @@ fn logs(kind: Kind, data: &DataDir, follow: bool, lines: u32, as_json: bool) -> 
     let file = data.join(LOG);
     let mut command = if file.exists() {
         let mut tail = Command::new("tail");
-        if let Some(owner) = Owner::of(data) {
+        if let Some(owner) = Owner::of(data)? {
             owner.runs(&mut tail);
         }
         tail.arg("-n").arg(lines.to_string()).args(follow.then_some("-F")).arg(&file);

@@ -21,7 +21,7 @@ use record::Record;
 use serde_json::json;
 use server::Server;
 use std::ffi::OsStr;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// This program's version.
@@ -113,13 +113,13 @@ async fn install(
     let folder = data.join(record::BACKUPS);
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
     let name = format!("before-{version}-{}.tar.gz", now.replace([':', '.'], "-"));
-    let file = folder.join(name);
+    let file = folder.join(&name);
     backup::write(data, &file, None, Rights::Present)?;
     let record = Record {
         from: OWN.to_owned(),
         to: version.to_owned(),
         at: now,
-        backup: file.clone(),
+        backup: name,
         schema: record::schema(data)?,
     };
     let copy = data.join(&format!("{COPY}{}", SystemClock.random_hex(6)));
@@ -159,7 +159,7 @@ async fn back(asked: &Upgrade, place: &Place, data: &DataDir, as_json: bool) -> 
         .into());
     }
     let version = place.version(&place.previous).await?;
-    let record = Record::read(data)?;
+    let record = Record::read(data);
     let server = Server::find(data, asked.restart_service, as_json).await?;
     let lock = server.stop(data)?;
     let is_migrated = match &record {
@@ -174,7 +174,8 @@ async fn back(asked: &Upgrade, place: &Place, data: &DataDir, as_json: bool) -> 
     // With a newer database the old program would not start.
     let started = if is_migrated && restored.is_ok() { Ok(()) } else { server.start(data).await };
     restored?;
-    let mut commands = record.as_ref().map(|record| restore_commands(data, record, place.owner));
+    let owner = place.owner.as_ref();
+    let mut commands = record.as_ref().map(|record| restore_commands(data, record, owner));
     if let (Some(commands), true) = (&mut commands, is_migrated) {
         commands.extend(server.start_command());
     }
@@ -203,17 +204,28 @@ fn told_back(version: &str, is_migrated: bool, commands: Option<&Vec<String>>) {
     }
 }
 
-/// The commands that restore the backup; it moves away with the directory.
-fn restore_commands(data: &DataDir, record: &Record, owner: Option<Owner>) -> Vec<String> {
+/// The commands that restore the backup; it moves away with the directory. Root does only what the
+/// owner of the data cannot do, and nothing of it follows a link.
+fn restore_commands(data: &DataDir, record: &Record, owner: Option<&Owner>) -> Vec<String> {
     let here = data.path().display().to_string();
     let away = format!("{here}.newer");
-    let name = record.backup.strip_prefix(data.path()).unwrap_or(&record.backup);
-    let backup = Path::new(&away).join(name).display().to_string();
+    let backup = Path::new(&away).join(record::BACKUPS).join(&record.backup).display().to_string();
     let (here, away, backup) = (shell_word(&here), shell_word(&away), shell_word(&backup));
-    let mut commands = vec![format!("mv {here} {away}")];
-    commands.extend(owner.map(|owner| format!("install -d -m 700 {} {here}", owner.options())));
-    commands.push(format!("quintet restore {backup} --data {here}"));
-    commands
+    let (move_away, restore) =
+        (format!("mv {here} {away}"), format!("quintet restore {backup} --data {here}"));
+    let Some(owner) = owner else { return vec![move_away, restore] };
+    if data.path().parent().is_none_or(is_roots) {
+        let make = format!("mkdir -m 700 {here} && chown -h {} {here}", owner.ids());
+        vec![move_away, make, owner.types(&restore)]
+    } else {
+        vec![owner.types(&move_away), owner.types(&restore)]
+    }
+}
+
+/// Whether root alone can put something into a folder.
+fn is_roots(folder: &Path) -> bool {
+    let about = folder.symlink_metadata();
+    about.is_ok_and(|about| about.is_dir() && about.uid() == 0 && about.mode() & 0o022 == 0)
 }
 
 fn tell(as_json: bool, value: &serde_json::Value, words: impl FnOnce()) {

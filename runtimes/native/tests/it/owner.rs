@@ -25,21 +25,23 @@ fn of_another() -> Option<Home> {
     give(&home.data());
     std::fs::create_dir(home.path("of-root")).unwrap();
     std::fs::write(home.path("of-root/secret"), "only root reads this").unwrap();
-    for (name, mode) in [("of-root/secret", 0o600), ("of-root", 0o700)] {
+    // Readable by root's group, which is the group of the directory too.
+    for (name, mode) in [("of-root/secret", 0o640), ("of-root", 0o750)] {
         std::fs::set_permissions(home.path(name), PermissionsExt::from_mode(mode)).unwrap();
     }
     Some(home)
 }
 
-/// Gives a directory with everything in it to the other user.
+/// Gives a directory with everything in it to the other user, as `install -o USER` does: its group
+/// stays root's.
 fn give(path: &Path) {
-    chown(path, Some(OWNER), Some(OWNER)).unwrap();
+    chown(path, Some(OWNER), Some(0)).unwrap();
     let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
     for entry in entries {
         if entry.file_type().unwrap().is_dir() {
             give(&entry.path());
         } else {
-            chown(entry.path(), Some(OWNER), Some(OWNER)).unwrap();
+            chown(entry.path(), Some(OWNER), Some(0)).unwrap();
         }
     }
 }
@@ -76,7 +78,8 @@ fn upgrade_by_root_leaves_everything_to_the_owner_of_the_data() {
     assert!(of_root(&home.data()).is_empty());
     let answer = run(&home, &["upgrade", "--back", "--json"]).json();
     let commands = answer["restore"].to_string();
-    assert!(commands.contains("install -d -m 700 -o 54321 -g 54321"), "{commands}");
+    assert!(commands.contains("&& chown -h 54321:54321 "), "{commands}");
+    assert!(commands.contains("sudo -u '#54321' quintet restore"), "{commands}");
     assert!(!is_newer(&own(&home)));
     assert!(of_root(&home.data()).is_empty());
 }
@@ -134,22 +137,56 @@ fn log_of_a_service_is_read_with_the_rights_of_its_owner() {
 }
 
 #[test]
+fn folder_that_may_be_anybodys_is_refused_to_root() {
+    let Some(home) = of_another() else { return };
+    let file = home.path("all.tar.gz");
+    let file = file.to_str().unwrap();
+    run(&home, &["backup", file]).ok();
+    // A link of the owner's to a folder of root's, and one that everybody may write in.
+    let theirs = home.path("theirs");
+    std::fs::create_dir(&theirs).unwrap();
+    give(&theirs);
+    symlink(home.path("of-root"), theirs.join("data")).unwrap();
+    std::os::unix::fs::lchown(theirs.join("data"), Some(OWNER), Some(OWNER)).unwrap();
+    let open = home.path("open");
+    std::fs::create_dir(&open).unwrap();
+    std::fs::set_permissions(&open, PermissionsExt::from_mode(0o777)).unwrap();
+    for data in [theirs.join("data"), open] {
+        let done = run(&home, &["restore", file, "--data", data.to_str().unwrap()]);
+        assert_eq!(done.code, 2, "{done:?}");
+        assert!(done.err.contains("so nothing was changed"), "{}", done.err);
+    }
+    is_untouched(&home);
+    // A folder that does not exist yet will be theirs.
+    let new = theirs.join("new");
+    run(&home, &["restore", file, "--data", new.to_str().unwrap()]).ok();
+    assert!(new.join("quintet.db").exists());
+    assert_eq!(std::fs::metadata(&new).unwrap().uid(), OWNER);
+    assert!(of_root(&new).is_empty());
+}
+
+#[test]
 fn record_of_an_upgrade_names_only_a_backup_of_its_directory() {
     let home = with_programs();
     with_a_message(&home);
-    upgrade(&home, &[]).ok();
-    let record = home.data().join("upgrade.json");
-    let good = std::fs::read_to_string(&record).unwrap();
-    let backup = backups(&home)[0].display().to_string();
-    let elsewhere = home.path("made-up.tar.gz").display().to_string();
-    let above = format!("{}/backups/../../made-up.tar.gz", home.data().display());
-    for bad in [elsewhere.as_str(), &above, "/etc/x\\nrm -rf ~", "made-up.tar.gz"] {
-        std::fs::write(&record, good.replace(&backup, bad)).unwrap();
-        let done = run(&home, &["upgrade", "--back"]);
-        assert_eq!(done.code, 1, "{bad}: {done:?}");
-        assert!(done.err.contains("names no backup"), "{}", done.err);
-        assert!(is_newer(&own(&home)), "{bad}");
+    let data = home.data();
+    for (bad, is_named) in [
+        ("/etc/made-up.tar.gz", true),
+        ("../../made-up.tar.gz", true),
+        ("/etc/x\\nrm -rf ~", false),
+        ("..", false),
+    ] {
+        upgrade(&home, &[]).ok();
+        let record = data.join("upgrade.json");
+        let mut good: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
+        good["backup"] = bad.replace("\\n", "\n").into();
+        std::fs::write(&record, good.to_string()).unwrap();
+        let answer = run(&home, &["upgrade", "--back", "--json"]).json();
+        let named = format!("'{}.newer/backups/made-up.tar.gz'", data.display());
+        let commands = answer["restore"].as_array().map(|all| serde_json::json!(all).to_string());
+        assert_eq!(commands.is_some_and(|all| all.contains(&named)), is_named, "{bad}: {answer}");
+        assert!(is_named || answer["restore"].is_null(), "{bad}: {answer}");
+        assert!(!is_newer(&own(&home)), "{bad}");
     }
-    std::fs::write(&record, good).unwrap();
-    run(&home, &["upgrade", "--back"]).ok();
 }

@@ -107,7 +107,7 @@ fn owner(data: &DataDir) -> Result<String> {
     let about = std::fs::metadata(data.path()).map_err(|error| {
         Usage(format!(
             "the service runs as the owner of its data directory, and {} cannot be read ({error}). \
-             Make it first, such as: install -d -m 700 -o USER {}, or name another one with --data.",
+             Make it first, such as: install -d -m 700 -o USER -g GROUP {}, or name another one with --data.",
             data.path().display(),
             data.path().display()
         ))

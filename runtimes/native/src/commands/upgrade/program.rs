@@ -135,7 +135,7 @@ impl Place {
         let started = {
             // Only root can become another user for good.
             let _root = root();
-            if let Some(owner) = self.owner {
+            if let Some(owner) = &self.owner {
                 owner.runs(&mut command);
             }
             Command::from(command).kill_on_drop(true).spawn()

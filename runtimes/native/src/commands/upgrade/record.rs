@@ -1,10 +1,11 @@
 //! The last upgrade, as the data directory remembers it, and the version of its database.
 
 use crate::data_dir::{DataDir, write_private};
-use crate::exit::No;
 use anyhow::Result;
 use rusqlite::{Connection, OpenFlags};
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 /// The file in the data directory.
@@ -20,34 +21,18 @@ pub(super) struct Record {
     pub(super) to: String,
     /// RFC 3339.
     pub(super) at: String,
-    /// The backup from before.
-    pub(super) backup: PathBuf,
+    /// The name of the backup from before, in [`BACKUPS`]. It is part of a command that the owner,
+    /// perhaps root, is told to run.
+    #[serde(deserialize_with = "name_in")]
+    pub(super) backup: String,
     /// The database's version before.
     pub(super) schema: u32,
 }
 
 impl Record {
-    /// The last upgrade; none: there was none.
-    ///
-    /// # Errors
-    /// [`No`] for one that names no backup of this directory: its path is part of a command that
-    /// the owner, perhaps root, is told to run.
-    pub(super) fn read(data: &DataDir) -> Result<Option<Self>> {
-        let file = data.join(FILE);
-        let Ok(bytes) = std::fs::read(&file) else { return Ok(None) };
-        let record = serde_json::from_slice(&bytes).ok().filter(|record: &Self| {
-            let is_plain = !record.backup.to_string_lossy().contains(char::is_control);
-            is_plain && record.backup.parent() == Some(&data.join(BACKUPS))
-        });
-        let refused = || {
-            No(format!(
-                "{} names no backup in {}, so nothing was changed. To go back without a backup, \
-                 move that file away.",
-                file.display(),
-                data.join(BACKUPS).display()
-            ))
-        };
-        Ok(Some(record.ok_or_else(refused)?))
+    /// The last upgrade; none: there was none, or it cannot be read.
+    pub(super) fn read(data: &DataDir) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(data.join(FILE)).ok()?).ok()
     }
     /// Remembers this one.
     ///
@@ -60,6 +45,14 @@ impl Record {
     pub(super) fn forget(data: &DataDir) {
         let _ = std::fs::remove_file(data.join(FILE));
     }
+}
+
+/// The name at the end of a path: an earlier version wrote the whole of it.
+fn name_in<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let path = PathBuf::deserialize(from)?;
+    let name = path.file_name().and_then(OsStr::to_str);
+    let plain = name.filter(|name| !name.contains(char::is_control));
+    plain.map(str::to_owned).ok_or_else(|| Error::custom("no name of a file"))
 }
 
 /// The version of the database; zero without one.
