@@ -31,7 +31,7 @@ pub struct Forget {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outdated {
     pub event: EventId,
-    /// An agent had it, so that there may be files.
+    /// An agent may have had it, so that there may be files.
     #[serde(deserialize_with = "super::stored::flag")]
     pub ran: bool,
 }
@@ -43,7 +43,7 @@ pub fn outdated_before(now_ms: i64) -> i64 {
 }
 
 const OUTDATED: &str = concat!(
-    "SELECT id AS event, EXISTS (SELECT 1 FROM task WHERE task.id = event.id) AS ran FROM event
+    "SELECT id AS event, (runs > 1 OR EXISTS (SELECT 1 FROM task WHERE task.id = event.id)) AS ran FROM event
      WHERE shard = ?1 AND updated_ms < ?2 AND ",
     unknown_ended!(),
     " ORDER BY updated_ms LIMIT ?3"
@@ -165,7 +165,8 @@ fn forget(context: &Context<'_>, event: &EventId, before_ms: i64) -> PortResult<
 }
 
 fn keep_keys(context: &Context<'_>, row: &Row) -> PortResult<()> {
-    let until_ms = row.received_ms + KEY_MS;
+    // To a full hour, so that the timer does not wake for each of them.
+    let until_ms = (row.received_ms + KEY_MS).div_euclid(HOUR_MS) * HOUR_MS + HOUR_MS;
     let semantic = row.semantic_key.as_deref().map(semantic_key);
     let keys = [Some(delivery_key(&row.dedupe_key)), semantic];
     for key in keys.into_iter().flatten().filter(|_| until_ms > context.now_ms) {
@@ -256,6 +257,22 @@ mod tests {
         assert!(bed.to(&claimed, Stage::Done, Patch::default()).await);
         bed.send(forget(Vec::new())).await;
         assert_eq!(bed.inbox.rows("event"), 1, "its eight days begin with its new end");
+    }
+
+    #[tokio::test]
+    async fn event_whose_first_run_had_no_task_may_have_files_too() {
+        let bed = Bed::new();
+        bed.accept_public("1", "a").await;
+        let event = bed.claim().await.remove(0);
+        bed.to(&event, Stage::Received, Patch { new_run: true, ..Patch::default() }).await;
+        let (event, ..) = bed.get(&event.id).await;
+        let patch = Patch { task: Some(task(&event)), ..Patch::default() };
+        bed.to(&event, Stage::Running, patch).await;
+        let (event, ..) = bed.get(&event.id).await;
+        bed.to(&event, Stage::Done, Patch::default()).await;
+        bed.clock.advance(9 * DAY_MS);
+        let listed = bed.work(0, 0).await.outdated;
+        assert_eq!(listed, [Outdated { event: event.id, ran: true }]);
     }
 
     #[tokio::test]
