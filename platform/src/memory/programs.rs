@@ -42,6 +42,7 @@ pub struct MemoryPrograms {
     written: Arc<Mutex<Vec<String>>>,
     asked: Arc<Mutex<Vec<ToolCall>>>,
     answers: Arc<Mutex<VecDeque<ToolAnswer>>>,
+    signed_out: Mutex<bool>,
 }
 
 impl MemoryPrograms {
@@ -52,6 +53,10 @@ impl MemoryPrograms {
     /// Installs another behaviour for its next start alone.
     pub fn install_once(&self, name: &str, script: ScriptedProgram) {
         self.first.lock().unwrap().insert(name.to_owned(), script);
+    }
+    /// From now on no program shows a sign-in.
+    pub fn sign_out(&self) {
+        *self.signed_out.lock().unwrap() = true;
     }
     /// The started programs.
     pub fn started(&self) -> Vec<ProgramSpec> {
@@ -184,6 +189,9 @@ impl Programs for MemoryPrograms {
     }
     async fn work(&self, order: WorkOrder) -> PortResult<String> {
         Ok(format!("{} of {}", order.action.label(), order.worktree))
+    }
+    fn sign_of(&self, _: &str, _: &[&str], _: &[&str]) -> Option<String> {
+        (!*self.signed_out.lock().unwrap()).then(String::new)
     }
     fn exists(&self, program: &str) -> bool {
         self.scripts.lock().unwrap().contains_key(program)

@@ -83,8 +83,17 @@ pub fn not_signed_in(config: &Config, programs: &dyn Programs) -> Vec<Unready> {
 }
 
 /// Words of programs that are not signed in, in lower case.
-const ASKS_TO_SIGN_IN: [&str; 8] =
-    ["logged in", "log in", "login", "sign in", "auth", "api key", "api_key", "unauthorized"];
+const ASKS_TO_SIGN_IN: [&str; 7] = [
+    "not logged in",
+    "not signed in",
+    "run /login",
+    "api key",
+    "api_key",
+    "unauthorized",
+    "authentication required",
+];
+/// Longer words are an agent's own, about its work.
+const ASKING_BYTES_MAX: usize = 1_000;
 
 /// How to sign the program of an agent in, if it failed for want of that, by its own words and by
 /// what can be seen of it.
@@ -94,11 +103,24 @@ pub(crate) fn sign_in_for(
     run: (&AgentId, &str),
 ) -> Option<String> {
     let (agent, said) = run;
+    if said.len() > ASKING_BYTES_MAX {
+        return None;
+    }
     let said = said.to_lowercase();
     if !ASKS_TO_SIGN_IN.iter().any(|words| said.contains(words)) {
         return None;
     }
-    let unsigned = not_signed_in(config, programs).into_iter().find(|one| one.agent == agent.0)?;
+    let unsigned = not_signed_in(config, programs)
+        .into_iter()
+        .find(|one| one.agent.eq_ignore_ascii_case(&agent.0))?;
+    // A program that speaks a protocol has said it already.
+    let folder = config
+        .programs()
+        .find(|(id, _)| id.eq_ignore_ascii_case(&agent.0))
+        .map(|(_, of)| assignment(of));
+    if folder.is_some_and(|folder| said.contains(&folder.trim().to_lowercase())) {
+        return None;
+    }
     Some(format!("On the machine of this agent {}.", unsigned.fix))
 }
 

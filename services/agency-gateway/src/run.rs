@@ -78,11 +78,6 @@ pub(crate) async fn leased(deps: Deps, task: LeasedTask) {
             );
             return;
         }
-        // The server knows neither this machine's price nor, as it seems, the agent's program.
-        Ok(claim) if claim.cost_limit == Micros::ZERO && deps.config.may_cost(&job.agent) => {
-            let finish = Finish::unavailable(approved_as_free(&job.agent));
-            settled(&deps, &job, claim.claim_token, finish, &guard).await
-        }
         Ok(claim) => {
             let (finish, leavings) = with_files(&deps, &mut job, claim, &guard, &ticket).await;
             left = leavings;
@@ -258,11 +253,10 @@ fn refused(problem: &Problem) -> Finish {
     Finish::free(Outcome::Failed, text.trim())
 }
 
-/// Nothing would bound what it spends.
-fn approved_as_free(agent: &AgentId) -> String {
+fn may_spend_nothing(agent: &AgentId) -> String {
     format!(
-        "{agent} is not available: it may cost money on this machine, and the server approved it as \
-         free. Write the same [agents.{agent}] into the server's configuration."
+        "{agent} is not available: it may cost money on this machine, and the server lets it spend \
+         nothing. Write the same [agents.{agent}], with its price, into the server's configuration."
     )
 }
 
@@ -298,6 +292,10 @@ async fn carry_out(
     guard.purse.allow(claim.cost_limit);
     let (mut finish, left) = match ticket.stop_reason() {
         Some(why) => (Finish::free(outcome_of(why), stop_text(why)), Leavings::default()),
+        // The server does not know this machine's price, and nothing would bound the run.
+        None if claim.cost_limit == Micros::ZERO && deps.config.may_cost(&job.agent) => {
+            (Finish::unavailable(may_spend_nothing(&job.agent)), Leavings::default())
+        }
         None => drive(deps, job, guard, ticket).await,
     };
     if finish.outcome == Outcome::Failed {

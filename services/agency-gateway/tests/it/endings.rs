@@ -130,3 +130,33 @@ async fn run_that_this_machine_halted_says_so_and_sends_no_files() {
     assert_eq!(result.get("files"), None, "{result}");
     assert_eq!(bed.fakes.count::<StoreFile>(), 0);
 }
+
+#[tokio::test]
+async fn failure_for_want_of_a_sign_in_says_how_to_sign_in_once() {
+    let how = "CLAUDE_CONFIG_DIR=~/.local/state/quintet/worker/claude-code claude auth login";
+    for (is_out, said, times) in [
+        (true, "Not logged in · Please run /login".to_owned(), 1),
+        (true, format!("Not signed in. Run `{how}`."), 1),
+        (true, "The disk is full".to_owned(), 0),
+        (false, "Not logged in · Please run /login".to_owned(), 0),
+    ] {
+        let table = json!({ "runner": "claude-code", "tool_approvals": "deny" });
+        let bed = Bed::start(&json!({ "agents": { "worker": table } }));
+        if is_out {
+            bed.programs.sign_out();
+        }
+        let line = json!({ "type": "result", "subtype": "success", "is_error": true, "result": said,
+            "total_cost_usd": 0 });
+        let script = ScriptedProgram { lines: vec![line.to_string()], ..Default::default() };
+        bed.programs.install("claude", script);
+        bed.plane.push(task("t", 1, "worker", "go"));
+        until("reported", || bed.fakes.count::<FinishTask>() == 1).await;
+        let result = bed.fakes.bodies::<FinishTask>().remove(0);
+        let text = result["text"].as_str().unwrap();
+        assert_eq!(
+            (&result["outcome"], text.matches(how).count()),
+            (&"failed".into(), times),
+            "{text}"
+        );
+    }
+}

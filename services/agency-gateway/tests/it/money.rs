@@ -114,7 +114,7 @@ async fn agent_that_may_cost_something_does_not_run_where_the_server_approved_it
         if !runs {
             let text = result["text"].as_str().unwrap();
             assert!(
-                text.ends_with("Write the same [agents.worker] into the server's configuration.")
+                text.contains("Write the same [agents.worker], with its price, into the server's")
             );
             assert_eq!(bed.fakes.bodies::<Settle>()[0]["actualCost"], 0.0);
         }
