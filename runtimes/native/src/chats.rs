@@ -2,7 +2,7 @@
 
 use crate::connect::{self, Connected, Given};
 use crate::endpoint_file::Change;
-use crate::exit::{No, Unreachable, Usage};
+use crate::exit::{Unreachable, Usage, is_no};
 use crate::live::Live;
 use crate::ports::clock::SystemClock;
 use async_trait::async_trait;
@@ -151,7 +151,7 @@ fn put_back(live: &Live, change: &Change) {
 /// The message and its last line, which says the fix.
 fn refused(error: &anyhow::Error) -> Refused {
     let text = format!("{error:#}");
-    let is_told = error.is::<No>() || error.is::<Unreachable>();
+    let is_told = is_no(error) || error.is::<Unreachable>();
     match text.split_once('\n').filter(|_| is_told) {
         Some((what, fix)) => Refused { what: what.to_owned(), fix: fix.to_owned() },
         None => Refused { what: text, fix: "Correct it, then try again.".to_owned() },

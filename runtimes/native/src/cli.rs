@@ -232,6 +232,14 @@ pub enum Command {
     /// List the endpoints: how their messages come in, and whether they arrive
     #[command(after_help = "Example:\n  quintet endpoints")]
     Endpoints,
+    /// Print the completions of a shell
+    #[command(
+        after_help = "Example:\n  quintet completions bash > ~/.local/share/bash-completion/completions/quintet"
+    )]
+    Completions {
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
     /// Print the configuration of each Worker, for `cargo xtask`
     #[command(name = "__parts", hide = true)]
     Parts {

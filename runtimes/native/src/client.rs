@@ -4,7 +4,7 @@
 use crate::address::Addresses;
 use crate::away::is_away;
 use crate::data_dir::{DataDir, token_variable, variable};
-use crate::exit::{No, Unreachable};
+use crate::exit::{No, Refused, Unreachable};
 use crate::http_client::is_near;
 use crate::identity;
 use crate::ports::clock::SystemClock;
@@ -222,7 +222,8 @@ impl Client {
                 Err(Unreachable(format!("{}\n{}", problem.detail, problem.fix)).into())
             }
             Ok(problem) => {
-                Err(No(format!("{}\n{}{}", problem.detail, problem.fix, findings(&problem))).into())
+                let said = format!("{}\n{}{}", problem.detail, problem.fix, findings(&problem));
+                Err(Refused { said, problem }.into())
             }
             Err(_) => Err(Unreachable(format!(
                 "{} answered {status} without a readable body. Check that it is a Quintet server.",

@@ -31,6 +31,7 @@ use crate::client::Client;
 use crate::data_dir::DataDir;
 use crate::up;
 use anyhow::Result;
+use clap::CommandFactory;
 use platform::edge::Scope;
 
 /// Runs the command.
@@ -81,6 +82,11 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Answer { id, words } => decide::answer(&client()?, &id, &words, json).await,
         Command::Work { command } => work::work(command, json),
         Command::Open => open::open(&client()?, json).await,
+        Command::Completions { shell } => {
+            let (mut cli, mut out) = (Cli::command(), std::io::stdout().lock());
+            clap_complete::generate(shell, &mut cli, "quintet", &mut out);
+            Ok(())
+        }
         Command::Parts { config } => parts::print(&config),
         Command::Setup(args) => setup::setup(data()?, server, args, json).await,
         Command::Token(command) => token::token(command, &data()?, server, json).await,

@@ -71,6 +71,7 @@ fn main() {
 }
 
 fn run(cli: Cli) -> i32 {
+    let as_json = cli.global.json;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(8)
@@ -87,7 +88,9 @@ fn run(cli: Cli) -> i32 {
     match done {
         Ok(()) => 0,
         Err(error) => {
-            terminal::remark(&format!("quintet: {error:#}"));
+            let plain = || format!("quintet: {error:#}");
+            let told = if as_json { exit::as_json(&error).to_string() } else { plain() };
+            terminal::remark(&told);
             exit::code(&error)
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::cli::EventsArgs;
 use crate::client::Client;
-use crate::exit::{No, Usage};
+use crate::exit::{No, Usage, is_no};
 use crate::terminal::{ask, remark, say, say_json, table, watched};
 use anyhow::Result;
 use contracts::calls::webhook_aggregator::{DeliverEvent, ListEvents, ReadEvent, ReplayEvent};
@@ -185,7 +185,7 @@ pub async fn deliver(client: &Client, ids: &[String], as_json: bool) -> Result<(
                     say(&format!("the answer of {id} is sent again; its agent does not run again"));
                 }
             }
-            Err(error) if error.is::<No>() => refused.push(format!("{id}: {error}")),
+            Err(error) if is_no(&error) => refused.push(format!("{id}: {error}")),
             Err(error) => return Err(error),
         }
     }
@@ -201,7 +201,7 @@ async fn keeps_an_answer(client: &Client, id: &EventId) -> Result<bool> {
     match found {
         Ok(detail) => Ok(detail.row.keeps_an_answer()),
         // The replay says what is wrong.
-        Err(error) if error.is::<No>() => Ok(false),
+        Err(error) if is_no(&error) => Ok(false),
         Err(error) => Err(error),
     }
 }
@@ -250,7 +250,7 @@ pub async fn replay(client: &Client, ids: &[String], as_json: bool) -> Result<()
                     say(&format!("{id} runs again"));
                 }
             }
-            Err(error) if error.is::<No>() => refused.push(format!("{id}: {error}")),
+            Err(error) if is_no(&error) => refused.push(format!("{id}: {error}")),
             Err(error) => return Err(error),
         }
     }

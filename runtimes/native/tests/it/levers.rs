@@ -224,3 +224,41 @@ fn names_that_do_not_exist_are_refused_with_those_that_do() {
     assert_eq!(event["reason"], "unknown_agent", "{event}");
     assert!(event["taskId"].is_null(), "{event}");
 }
+
+#[test]
+fn errors_are_json_where_json_is_asked_for() {
+    let home = Home::with_config("[budget]\ndaily = -1\n");
+    let error = |args: &[&str]| {
+        let done = home.run(&[args, &["--json"]].concat());
+        assert_eq!(done.out, "", "{done:?}");
+        let value: Value = serde_json::from_str(&done.err).unwrap();
+        assert_eq!(value["exitCode"], done.code, "{value}");
+        value
+    };
+    let config = home.path("quintet.toml");
+    let wrong = error(&["up", "--config", config.to_str().unwrap()]);
+    assert_eq!(
+        (&wrong["exitCode"], &wrong["problems"][0]["key"]),
+        (&2.into(), &"budget.daily".into())
+    );
+    let away = error(&["events", "--server", "http://127.0.0.1:9"]);
+    assert_eq!(away["exitCode"], 3, "{away}");
+    std::fs::write(config, "").unwrap();
+    let _server = home.up();
+    let refused = error(&["approve", "apr_01J0000000000000000000000"]);
+    assert_eq!((&refused["exitCode"], &refused["code"]), (&1.into(), &"not_found".into()));
+    assert!(refused["fix"].is_string() && refused["type"] == "urn:quintet:error:not_found");
+}
+
+#[test]
+fn completions_of_every_shell_know_the_commands() {
+    let home = Home::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let out = home.run(&["completions", shell]).ok();
+        for word in ["approvals", "halt", "wait"] {
+            assert!(out.contains(word), "{word} for {shell}");
+        }
+    }
+    let done = home.run(&["completions", "tcsh"]);
+    assert!(done.code == 2 && done.err.contains("possible values"), "{done:?}");
+}
