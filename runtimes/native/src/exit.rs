@@ -47,16 +47,20 @@ pub fn is_no(error: &anyhow::Error) -> bool {
 /// `title`, `detail` and, for a configuration, `problems`; always with `exitCode`.
 pub fn as_json(error: &anyhow::Error) -> Value {
     let code = code(error);
-    let mut value = match error.downcast_ref::<Refused>() {
-        Some(refused) => json!(refused.problem),
-        None => json!({ "title": title(code), "detail": format!("{error:#}") }),
-    };
+    let mut told = serde_json::Map::new();
+    match error.downcast_ref::<Refused>().map(|refused| json!(refused.problem)) {
+        Some(Value::Object(problem)) => told.extend(problem),
+        _ => {
+            told.insert("title".to_owned(), title(code).into());
+            told.insert("detail".to_owned(), format!("{error:#}").into());
+        }
+    }
     if let Some(Wrong(problems)) = error.downcast_ref::<Wrong>() {
         let each = |problem: &ConfigProblem| json!({ "key": problem.path, "message": problem.message, "fix": problem.fix });
-        value["problems"] = problems.iter().map(each).collect();
+        told.insert("problems".to_owned(), problems.iter().map(each).collect());
     }
-    value["exitCode"] = code.into();
-    value
+    told.insert("exitCode".to_owned(), code.into());
+    Value::Object(told)
 }
 
 const fn title(code: i32) -> &'static str {

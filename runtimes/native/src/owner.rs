@@ -29,8 +29,8 @@ impl Owner {
     /// exist yet is of the user in whose folder it will be.
     ///
     /// # Errors
-    /// [`Usage`] where a folder of root's is reached through a folder of another user, or others may
-    /// write in it: nobody can tell whose it is.
+    /// [`Usage`] where a folder of root's is reached through a folder of another user, or others
+    /// may write in it: nobody can tell whose it is.
     pub fn of(data: &DataDir) -> Result<Option<Self>> {
         if !getuid().is_root() {
             return Ok(None);
