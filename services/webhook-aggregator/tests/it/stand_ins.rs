@@ -34,7 +34,7 @@ async fn reason_of_an_agent_that_is_unavailable_is_whole_and_said_once() {
     let bed = bed();
     bed.telegram(1, "@codegen fix it").await;
     let task = bed.lease().await.remove(0);
-    let fix = format!("Run `HOME=~/{} claude` and try again.", "folder/".repeat(40));
+    let fix = format!("Run HOME=~/{} claude and try again.", "folder/".repeat(40));
     let why = format!("its program is not signed in. {fix}");
     bed.finish(&task, "unavailable", &format!("codegen is not available: {why}")).await;
     let event = bed.event("1").await;
