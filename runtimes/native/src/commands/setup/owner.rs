@@ -128,6 +128,13 @@ impl Setup {
             self.hear_through_server().await
         };
         tokio::select! {
+            // First: the signal ends the server too, which then answers no more.
+            biased;
+            () = stop.wait() => {
+                change.undo()?;
+                server.await?;
+                return Err(stopped());
+            }
             ended = &mut server => {
                 change.undo()?;
                 return ended.and_then(|()| Err(stopped()));
