@@ -3,6 +3,7 @@
 
 use crate::data_dir::DataDir;
 use crate::exit::Usage;
+use crate::terminal::shell_word;
 use anyhow::{Context, Result};
 use nix::unistd::{Gid, Uid, User, getegid, geteuid, getuid, setegid, seteuid};
 use std::os::unix::fs::MetadataExt;
@@ -109,9 +110,23 @@ fn another_on_the_way(path: &Path) -> Option<Uid> {
 /// Acts as the owner of the data directory, if root runs this and the directory is another user's.
 ///
 /// # Errors
-/// Those of [`Owner::of`] and [`Owner::become_it`].
+/// Those of [`Owner::of`] and [`Owner::become_it`]; [`Usage`] for a database that is root's.
 pub fn act_as_owner(data: &DataDir) -> Result<Option<Owner>> {
     let owner = Owner::of(data)?;
+    let database = data.join("quintet.db");
+    let is_roots = database.symlink_metadata().is_ok_and(|about| about.uid() == 0);
+    if let Some(owner) = owner.as_ref().filter(|_| is_roots) {
+        // A server that root started once; that user could not read it.
+        return Err(Usage(format!(
+            "{} is root's in a directory of user {}, so nothing was changed. Stop the server and \
+             give everything to that user: chown -R {} {}",
+            database.display(),
+            owner.user,
+            owner.ids(),
+            shell_word(&data.path().display().to_string())
+        ))
+        .into());
+    }
     owner.as_ref().map(Owner::become_it).transpose()?;
     Ok(owner)
 }

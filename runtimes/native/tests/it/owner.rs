@@ -166,6 +166,16 @@ fn folder_that_may_be_anybodys_is_refused_to_root() {
 }
 
 #[test]
+fn database_of_root_in_a_directory_of_another_says_how_to_give_it_away() {
+    let Some(home) = of_another() else { return };
+    chown(home.data().join("quintet.db"), Some(0), Some(0)).unwrap();
+    let done = run(&home, &["backup", "all.tar.gz"]);
+    assert_eq!(done.code, 2, "{done:?}");
+    assert!(done.err.contains("chown -R 54321:54321 "), "{}", done.err);
+    assert!(!home.path("all.tar.gz").exists());
+}
+
+#[test]
 fn record_of_an_upgrade_names_only_a_backup_of_its_directory() {
     let home = with_programs();
     with_a_message(&home);
