@@ -309,7 +309,7 @@ async function connect(page, bed) {
   // The page looks by itself.
   const choose = page.getByRole('button', { name: 'This is me' });
   await choose.waitFor();
-  await assertSound(page, 'chats, somebody wrote');
+  await assertSound(page, 'chats, a person wrote');
   await photograph(page, 'chats-choice');
   assert.match(await page.locator('.people').innerText(), new RegExp(`Ines id ${telegram.user}`));
   await choose.click();

@@ -34,8 +34,8 @@ fn quiet_key(address: &str) -> String {
     format!("quiet:{address}")
 }
 
-/// Puts a draft in; a revision that is not newer than the one kept changes nothing. It waits for
-/// what the platform has asked for, but not for an edit with progress.
+/// Puts a draft in; a revision that is not newer than the one kept changes nothing. It keeps the
+/// wait that the platform asked for; a pending edit with progress delays it by nothing.
 pub(super) fn put(context: &Context<'_>, draft: &Draft) -> PortResult<()> {
     let buttons = draft.buttons.as_ref().map(json).transpose()?;
     let target = aliases::resolved(context, &draft.target)?;

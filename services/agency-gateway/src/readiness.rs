@@ -95,8 +95,8 @@ const ASKS_TO_SIGN_IN: [&str; 7] = [
 /// Longer words are an agent's own, about its work.
 const ASKING_BYTES_MAX: usize = 1_000;
 
-/// How to sign the program of an agent in, if it failed for want of that, by its own words and by
-/// what can be seen of it.
+/// How to sign the program of an agent in, if its words say that it is not signed in and this
+/// machine finds no sign-in of it.
 pub(crate) fn sign_in_for(
     config: &Config,
     programs: &dyn Programs,
