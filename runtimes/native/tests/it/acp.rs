@@ -1,9 +1,10 @@
 //! An agent that speaks the Agent Client Protocol (`tests/agents/acp.py`) in its sandbox: its
 //! sessions, the tools that it asks for, its money, and its end.
 
-use crate::bed::{Done, Home, Server, until};
+use crate::bed::{Done, Home, Server, processes, until};
+use crate::gateways::Joined;
 use serde_json::Value;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::thread::{JoinHandle, spawn};
 
 const PROGRAM: &str = include_str!("../agents/acp.py");
@@ -58,15 +59,8 @@ fn asked(home: &Home) -> Value {
     })
 }
 
-fn processes(home: &Home) -> usize {
-    let mark = home.path("agent-program").display().to_string();
-    let entries = std::fs::read_dir("/proc").unwrap().flatten();
-    let arguments = entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
-    arguments.filter(|text| String::from_utf8_lossy(text).contains(&mark)).count()
-}
-
 fn gone(home: &Home) {
-    until("no process is left", || (processes(home) == 0).then_some(()));
+    until("no process is left", || (processes(&home.path("agent-program")) == 0).then_some(()));
 }
 
 /// The cost of the newest message.
@@ -155,7 +149,10 @@ fn acp_time_of_an_open_question_does_not_count_and_a_halt_withdraws_it() {
     let sent = send(&home, &edit(&home));
     let row = asked(&home);
     std::thread::sleep(std::time::Duration::from_secs(4));
-    assert!(processes(&home) > 0, "it waits for the owner beyond its time limit");
+    assert!(
+        processes(&home.path("agent-program")) > 0,
+        "it waits for the owner beyond its time limit"
+    );
     home.run(&["halt"]).ok();
     assert_eq!(sent.join().unwrap().code, 1);
     gone(&home);
@@ -240,15 +237,6 @@ fn acp_agent_that_is_not_signed_in_says_how_in_the_chat_and_in_doctor() {
     let doctor = home.run(&["doctor", "--config", config.to_str().unwrap()]);
     assert!(doctor.out.contains("is there, version acp-agent 1.2.3"), "{doctor:?}");
     assert!(doctor.out.contains("HOME=~/.local/state/quintet/codegen/acp "), "{doctor:?}");
-}
-
-struct Joined(Child);
-
-impl Drop for Joined {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 #[test]

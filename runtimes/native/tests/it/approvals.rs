@@ -1,9 +1,10 @@
 //! Tool calls that an agent in its sandbox asks the owner for: a program that plays Claude Code
 //! (`tests/agents/asks.py`) edits a file only if it is allowed.
 
-use crate::bed::{Done, Home, Server, until};
+use crate::bed::{Done, Home, Server, processes, until};
+use crate::gateways::Joined;
 use serde_json::Value;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::thread::{JoinHandle, spawn};
 
 const PROGRAM: &str = include_str!("../agents/asks.py");
@@ -45,12 +46,6 @@ fn asked(home: &Home) -> Value {
         let found = list["approvals"].as_array()?.first().cloned();
         found.filter(|row| row["type"] == "tool-call")
     })
-}
-
-fn processes(mark: &str) -> usize {
-    let entries = std::fs::read_dir("/proc").unwrap().flatten();
-    let arguments = entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
-    arguments.filter(|text| String::from_utf8_lossy(text).contains(mark)).count()
 }
 
 /// The program's answer names no token of ours, and its own opens nothing but its question.
@@ -105,7 +100,7 @@ fn time_of_an_open_question_does_not_count_and_a_halt_ends_it() {
     let _server = home.up();
     let sent = send(&home);
     let row = asked(&home);
-    let mark = home.path("agent-program").display().to_string();
+    let mark = home.path("agent-program");
     assert!(processes(&mark) > 0);
     std::thread::sleep(std::time::Duration::from_secs(4));
     assert!(processes(&mark) > 0, "it waits for the owner beyond its time limit");
@@ -116,15 +111,6 @@ fn time_of_an_open_question_does_not_count_and_a_halt_ends_it() {
     let late = home.run(&["approve", row["id"].as_str().unwrap()]);
     assert_ne!(late.code, 0, "{late:?}");
     assert_eq!(file(&home), None);
-}
-
-struct Joined(Child);
-
-impl Drop for Joined {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 #[test]

@@ -38,6 +38,14 @@ pub fn within<T>(patience: Duration, what: &str, mut look: impl FnMut() -> Optio
     }
 }
 
+/// Processes that were started from this file.
+pub fn processes(program: &Path) -> usize {
+    let mark = program.display().to_string();
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let arguments = entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    arguments.filter(|text| String::from_utf8_lossy(text).contains(&mark)).count()
+}
+
 /// An empty home; its data directory does not exist yet.
 pub struct Home {
     root: TempDir,
@@ -186,6 +194,13 @@ impl Home {
     fn logged(&self, mut command: Command) -> Starting {
         let log = |name| File::options().create(true).append(true).open(self.path(name)).unwrap();
         Starting(command.stdout(log("out.log")).stderr(log("err.log")).spawn().unwrap())
+    }
+    /// The row of today in the budget of everything.
+    pub fn today(&self) -> Value {
+        let budget = self.run(&["budget", "--json"]).json();
+        let scopes = budget["scopes"].as_array().unwrap();
+        let is_today = |row: &&Value| row["scope"] == "all" && row["window"] == "day";
+        scopes.iter().find(is_today).unwrap().clone()
     }
     /// The stdout and stderr of this home's servers.
     pub fn log(&self, name: &str) -> String {

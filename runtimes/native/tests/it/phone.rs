@@ -3,13 +3,12 @@
 //! in between, is stopped by a button, and is charged to the micro-dollar.
 
 use crate::bed::{
-    Home, PATIENCE, Server, TELEGRAM_SECRET, telegram_config, telegram_update, until,
+    Home, PATIENCE, Server, TELEGRAM_SECRET, processes, telegram_config, telegram_update, until,
 };
 use crate::fake::Fake;
 use crate::gateways::Joined;
 use crate::workspaces::{git, repository};
 use serde_json::{Value, json};
-use std::path::Path;
 use std::process::Stdio;
 
 const OWNER: u64 = 700_100_200;
@@ -133,10 +132,7 @@ fn micros(dollars: f64) -> Value {
 
 /// Everything that was spent today, in micro-dollars.
 fn spent(home: &Home) -> Value {
-    let budget = home.run(&["budget", "--json"]).json();
-    let scopes = budget["scopes"].as_array().unwrap();
-    let day = scopes.iter().find(|row| row["scope"] == "all" && row["window"] == "day").unwrap();
-    micros(day["spent"].as_f64().unwrap())
+    micros(home.today()["spent"].as_f64().unwrap())
 }
 
 /// A server, and a gateway whose agent works in the owner's repository. The server has the same
@@ -165,14 +161,6 @@ fn office(home: &Home, phone: &Phone, kind: &Kind) -> (Server, Joined) {
     until("the office joins", || gateways().as_array().filter(|all| all.len() == 2).map(|_| ()));
     home.run(&["gateways", "--drain", &own]).ok();
     (server, joined)
-}
-
-/// Processes that were started from this file.
-fn processes(program: &Path) -> usize {
-    let mark = program.display().to_string();
-    let entries = std::fs::read_dir("/proc").unwrap().flatten();
-    let arguments = entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
-    arguments.filter(|text| String::from_utf8_lossy(text).contains(&mark)).count()
 }
 
 fn works_for_its_owner(kind: &Kind) {
