@@ -43,6 +43,8 @@ channels! {
     Discord = "discord", "Discord", [Webhook];
     /// An account, or an application service, of a Matrix homeserver.
     Matrix = "matrix", "Matrix", [Webhook];
+    /// A phone number of WhatsApp's Cloud API.
+    WhatsApp = "whatsapp", "WhatsApp", [Webhook];
     /// Any program that posts signed webhooks.
     Hook = "hook", "Webhooks", [Webhook];
     /// The dashboard's console and the owner's own programs.

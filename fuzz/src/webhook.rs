@@ -29,6 +29,9 @@ static CONFIG: LazyLock<Config> = LazyLock::new(|| {
         "matrix": { ENDPOINT: {
             "api_base": "https://matrix.example.org", "user": "@desk:example.org", "bot_token": "syt_test",
             "hs_token": SECRET, "approvers": ["@ines:example.org"] } },
+        "whatsapp": { ENDPOINT: {
+            "phone_number_id": "100000000000001", "app_secret": SECRET, "verify_token": "v",
+            "access_token": "t", "approvers": ["15550001111"] } },
     }});
     let report = Report::default();
     let config = Config::read(&root, &report);
@@ -40,8 +43,8 @@ static CONFIG: LazyLock<Config> = LazyLock::new(|| {
     config
 });
 
-/// Checks a letter (`t`elegram, `s`lack, slack's `f`orms, `d`iscord, `h`ook, `m`atrix) and the body
-/// behind it. Accepted: a message or a press.
+/// Checks a letter (`t`elegram, `s`lack, slack's `f`orms, `d`iscord, `h`ook, `m`atrix,
+/// `w`hatsapp) and the body behind it. Accepted: a message or a press.
 pub fn check(data: &[u8]) -> bool {
     let Some((letter, body)) = data.split_first() else { return false };
     let (name, headers) = match letter {
@@ -51,6 +54,7 @@ pub fn check(data: &[u8]) -> bool {
         b'd' => ("discord", discord_headers(body)),
         b'h' => ("hook", hook_headers(body)),
         b'm' => ("matrix", matrix_headers()),
+        b'w' => ("whatsapp", hook_headers(body)),
         _ => return false,
     };
     let endpoint = CONFIG.endpoint(name, ENDPOINT);
@@ -114,6 +118,10 @@ fn check_inbound(inbound: &Inbound) -> bool {
             let has_words = !text.trim().is_empty() || inbound.forwarded.is_some();
             assert!(has_words || !inbound.attachments.is_empty(), "{inbound:?}");
             true
+        }
+        Kind::Undelivered { message, .. } => {
+            assert!(!message.is_empty(), "{inbound:?}");
+            false
         }
         Kind::Press { .. } => true,
         Kind::Reaction { message, key } => !message.is_empty() && !key.is_empty(),

@@ -6,10 +6,10 @@ use super::{
     Accept, Accepted, Advance, Advanced, ClaimWork, Context, DrainGateway, Enqueue, EventParts,
     FindAnswered, FindButtons, Finish, FinishRun, Forget, GetEvent, GetRun, GetTask, KeepSocket,
     KeptSession, LeaseTasks, ListEvents, ListGateways, ListOpen, ListSessions, NextDue,
-    NoteProgress, OutboxRow, PickSession, PrepareRun, Prepared, ProgressRow, ReadCursor,
-    ReadProgress, ReadSocket, ReadStats, ReadTranscript, Record, RecordSent, Recover, Redeliver,
-    Redelivered, RenewLease, Replay, Replayed, SeenGateway, ShardStats, StartAfresh, StopEvent,
-    Stopping, StoredEvent, TaskRow, Transcript, Wake, Work,
+    NoteProgress, NoteUndelivered, OutboxRow, PickSession, PrepareRun, Prepared, ProgressRow,
+    ReadCursor, ReadProgress, ReadSocket, ReadStats, ReadTranscript, Record, RecordSent, Recover,
+    Redeliver, Redelivered, RenewLease, Replay, Replayed, SeenGateway, ShardStats, StartAfresh,
+    StopEvent, Stopping, StoredEvent, TaskRow, Transcript, Wake, Work,
 };
 use contracts::outbox::DeliveryStatus;
 use contracts::task::LeasedTask;
@@ -76,6 +76,7 @@ commands! {
         Record => (),
         Enqueue => DeliveryStatus,
         RecordSent => (),
+        NoteUndelivered => Option<OutboxRow>,
         Replay => Replayed,
         Redeliver => Redelivered,
         StartAfresh => (),

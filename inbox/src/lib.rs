@@ -42,6 +42,7 @@ mod tasks;
 #[cfg(all(test, feature = "memory"))]
 mod tests;
 mod transcript;
+mod undelivered;
 
 pub use accept::{Accept, Accepted};
 pub use advance::{Advance, Advanced, Patch, Step};
@@ -76,6 +77,7 @@ pub use tasks::{
     DrainGateway, GetRun, GetTask, LeaseTasks, ListGateways, PrepareRun, Prepared, RenewLease,
 };
 pub use transcript::{ReadTranscript, Record, Transcript};
+pub use undelivered::NoteUndelivered;
 
 use context::{args, json};
 use platform::ports::PortResult;

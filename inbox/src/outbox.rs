@@ -100,6 +100,21 @@ impl FindButtons {
     }
 }
 
+/// The sent message with a part that the platform knows by this id, among so many of the newest.
+pub(super) fn with_part(
+    context: &Context<'_>,
+    part: &str,
+    newest: u32,
+) -> PortResult<Option<OutboxRow>> {
+    context.one(
+        &format!(
+            "SELECT {COLUMNS} FROM (SELECT * FROM outbox WHERE shard = ?1 ORDER BY seq DESC LIMIT ?3) AS outbox
+             WHERE state = 'sent' AND EXISTS (SELECT 1 FROM json_each(outbox.parts) part WHERE part.value ->> 'id' = ?2) LIMIT 1"
+        ),
+        args![context.shard.as_str(), part, newest],
+    )
+}
+
 /// Claims what is due, oldest first, one at a time an address; new texts of a revision that was
 /// sent go last. A sending whose lease ran out is claimed again.
 pub(super) fn claim(

@@ -14,16 +14,19 @@ mod discord;
 pub mod enrol;
 mod form;
 mod hook;
+mod hub;
 mod inbound;
 mod lenient;
 mod link;
 mod local;
+mod marks;
 mod matrix;
 mod protocol;
 mod setup;
 mod slack;
 mod telegram;
 mod upload;
+mod whatsapp;
 
 pub use connection::{
     Aim, Attempt, Change, Channel, Connection, Fetch, Length, LookUp, Mode, Poll, Polled, Program,
@@ -49,6 +52,7 @@ pub const fn channel(kind: ChannelKind) -> Option<&'static dyn Channel> {
         ChannelKind::Slack => Some(&slack::Slack),
         ChannelKind::Discord => Some(&discord::Discord),
         ChannelKind::Matrix => Some(&matrix::Matrix),
+        ChannelKind::WhatsApp => Some(&whatsapp::WhatsApp),
         ChannelKind::Hook => Some(&hook::Hook),
         ChannelKind::Web => None,
     }
@@ -62,20 +66,29 @@ pub const fn local_platform(kind: ChannelKind) -> Option<&'static dyn LocalPlatf
         ChannelKind::Slack => Some(&slack::Slack),
         ChannelKind::Discord => Some(&discord::Discord),
         ChannelKind::Matrix => Some(&matrix::Matrix),
+        ChannelKind::WhatsApp => Some(&whatsapp::WhatsApp),
         ChannelKind::Hook => Some(&hook::Hook),
         ChannelKind::Web => None,
     }
 }
 
-/// How a channel's accounts are connected and checked. Apart from [`channel`], as above.
+/// How a channel's accounts are connected. Apart from [`channel`], as above.
 pub const fn enrol(kind: ChannelKind) -> Option<&'static dyn enrol::Enrol> {
     match kind {
         ChannelKind::Telegram => Some(&telegram::Telegram),
         ChannelKind::Slack => Some(&slack::Slack),
         ChannelKind::Discord => Some(&discord::Discord),
         ChannelKind::Matrix => Some(&matrix::Matrix),
-        // There is no account: a secret is all.
-        ChannelKind::Hook | ChannelKind::Web => None,
+        // WhatsApp takes a public address in any case; a program has no account, a secret is all.
+        ChannelKind::WhatsApp | ChannelKind::Hook | ChannelKind::Web => None,
+    }
+}
+
+/// How a channel's configured endpoints are checked. Apart from [`channel`], as above.
+pub fn examine(kind: ChannelKind) -> Option<&'static dyn enrol::Examine> {
+    match kind {
+        ChannelKind::WhatsApp => Some(&whatsapp::WhatsApp),
+        _ => enrol(kind).map(|enrol| enrol as &dyn enrol::Examine),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::channels::{Ack, Connection, Inbound, Incoming, Kind};
 use crate::config::{Endpoint, Standing};
 use crate::control::ControlCommand;
 use crate::pointed::{Forwarded, marked};
-use crate::{Deps, control, files, look_up, pointed, press, pump, reaction, wordless};
+use crate::{Deps, control, files, look_up, pointed, press, pump, reaction, undelivered, wordless};
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use contracts::calls::personal_assistant as assistant;
@@ -51,16 +51,7 @@ pub(crate) async fn webhook(
     Path(name): Path<String>,
     request: Request,
 ) -> ApiResult<Response> {
-    let near = request.extensions().get::<FromLoopback>().is_some();
-    let found = deps
-        .config
-        .endpoint(kind.as_str(), &name)
-        .filter(|endpoint| !endpoint.local || near)
-        .and_then(|endpoint| Some((endpoint, endpoint.connection.as_ref()?)));
-    let (endpoint, connection) = found.ok_or_else(|| {
-        let detail = format!("There is no {kind} endpoint of this name.");
-        ApiError::new(ErrorCode::NotFound, detail)
-    })?;
+    let (endpoint, connection) = find(&deps, kind, &name, request.extensions())?;
     refuse_compressed(request.headers())?;
     let (parts, body) = request.into_parts();
     let headers = parts.headers.clone();
@@ -73,10 +64,28 @@ pub(crate) async fn webhook(
             "The request is not signed with this endpoint's secret.",
         ));
     }
-    let received = receive(&deps, endpoint, &**connection, &headers, &body).await?;
+    let received = receive(&deps, endpoint, connection, &headers, &body).await?;
     let ack = received.ack.clone();
     received.begin(&deps);
     Ok(acknowledge(&ack))
+}
+
+/// The endpoint of a webhook with its platform. One of this machine is found from it alone.
+pub(crate) fn find<'a>(
+    deps: &'a Deps,
+    kind: ChannelKind,
+    name: &str,
+    extensions: &http::Extensions,
+) -> ApiResult<(&'a Endpoint, &'a dyn Connection)> {
+    let near = extensions.get::<FromLoopback>().is_some();
+    let endpoint = deps.config.endpoint(kind.as_str(), name);
+    let found = endpoint
+        .filter(|endpoint| !endpoint.local || near)
+        .and_then(|endpoint| Some((endpoint, endpoint.connection.as_deref()?)));
+    found.ok_or_else(|| {
+        let detail = format!("There is no {kind} endpoint of this name.");
+        ApiError::new(ErrorCode::NotFound, detail)
+    })
 }
 
 /// The same at a path that the platform itself puts behind the webhook's.
@@ -174,6 +183,10 @@ pub(crate) async fn store(
     inbound: Inbound,
     body: &[u8],
 ) -> ApiResult<Received> {
+    if let Kind::Undelivered { message, why } = &inbound.kind {
+        undelivered::note(deps, endpoint, message, why).await.map_err(cannot_store)?;
+        return Ok(Received::nothing(inbound.ack));
+    }
     let inbound = reaction::resolved(deps, endpoint, inbound).await.map_err(cannot_store)?;
     let (ack, unheard) = (inbound.ack.clone(), inbound.unheard);
     let came = inbound.attached.clone();
@@ -330,6 +343,8 @@ fn fill(
         Kind::Ignored(reason) => ignore(event, Stage::Ignored, reason),
         // Resolved before, where it is a press.
         Kind::Reaction { .. } => ignore(event, Stage::Ignored, reaction::NO_BUTTON),
+        // Noted before: it is no message.
+        Kind::Undelivered { .. } => ignore(event, Stage::Ignored, "not_a_message"),
         Kind::Quarantined(reason) => ignore(event, Stage::Quarantined, reason),
         Kind::Press { token, callback } => {
             event.control = true;

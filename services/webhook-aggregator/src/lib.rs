@@ -9,6 +9,7 @@
 //! * out: [`send`] (the outbox), `channels/` (what each platform says and expects)
 
 mod about;
+mod challenge;
 pub mod channels;
 mod cockpit;
 pub mod config;
@@ -44,6 +45,7 @@ mod stats;
 mod steps;
 mod stop;
 mod tasks;
+mod undelivered;
 mod wordless;
 mod work;
 
@@ -66,10 +68,13 @@ pub fn router(deps: Deps) -> Router {
     ChannelKind::with_webhooks()
         .fold(routes, |routes, channel| {
             let receive = move |deps, name, request| ingest::webhook(channel, deps, name, request);
+            let prove = move |deps, name, request| challenge::answer(channel, deps, name, request);
+            let asks_first = channels::channel(channel).is_some_and(|channel| channel.asks_first());
+            let methods = || if asks_first { post(receive).get(prove) } else { post(receive) };
             // A slash at the end is no other path.
             let routes = routes
-                .open(&channel.webhook_path("{endpoint}"), post(receive))
-                .open(&channel.webhook_path("{endpoint}/"), post(receive));
+                .open(&channel.webhook_path("{endpoint}"), methods())
+                .open(&channel.webhook_path("{endpoint}/"), methods());
             channel.below_webhook().iter().fold(routes, |routes, rest| {
                 let path = format!("{}{rest}", channel.webhook_path("{endpoint}"));
                 let below = move |deps, parts, request| {

@@ -208,7 +208,12 @@ fn shown(row: &mut OutboxRow, aim: &Aim, message: String, chat: String) {
         }
         Aim::Upload(step) => row.parts.push(Part::new(message, chat, *step)),
         Aim::Say { index, shows } => match row.parts.get_mut(*index) {
-            Some(part) => part.shows.clone_from(shows),
+            Some(part) => {
+                part.shows.clone_from(shows);
+                if !message.is_empty() {
+                    part.id = message;
+                }
+            }
             None => row.parts.push(Part::new(message, chat, shows)),
         },
         Aim::AnswerPress | Aim::OpenDirect => row.parts.push(Part::new(message, chat, "")),

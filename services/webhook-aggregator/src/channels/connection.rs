@@ -33,6 +33,11 @@ pub trait Channel: Send + Sync {
     ) -> Option<Arc<dyn Connection>>;
     /// The lines of `quintet.toml` for an endpoint, with ellipses where the owner's own values go.
     fn example(&self) -> &'static str;
+    /// Whether the platform asks, before it sends anything, whether the webhook's address is its
+    /// endpoint's: [`Connection::challenge`].
+    fn asks_first(&self) -> bool {
+        false
+    }
     /// An endpoint's name, from its spelling in a variable
     /// (`QUINTET_ENDPOINTS__SLACK__T0AAAA111__…`).
     fn name_of_variable(&self, word: &str) -> String {
@@ -45,6 +50,11 @@ pub trait Connection: std::fmt::Debug + Send + Sync {
     /// Whether the platform really sent this webhook. `now_ms` bounds replays where the platform
     /// signs a time.
     fn verify(&self, headers: &http::HeaderMap, body: &[u8], now_ms: i64) -> bool;
+    /// The answer to a platform that asks whether the webhook's address is this endpoint's, by the
+    /// query of its request; `None` where it does not prove that it knows the endpoint.
+    fn challenge(&self, _query: &str) -> Option<String> {
+        None
+    }
     /// Reads an authentic webhook leniently; never fails, never panics.
     fn read(&self, headers: &http::HeaderMap, body: &[u8], now_ms: i64) -> Incoming;
     /// The program that posts, where no person writes.
@@ -79,6 +89,10 @@ pub trait Connection: std::fmt::Debug + Send + Sync {
     fn next(&self, row: &OutboxRow, now_ms: i64) -> Option<Attempt>;
     /// How much of the chat a message takes.
     fn length(&self, row: &OutboxRow) -> Length;
+    /// Whether a sent message can be changed; else a new text is a further message.
+    fn edits(&self) -> bool {
+        true
+    }
     /// Reads the response to an attempt.
     fn judge(&self, aim: &Aim, answer: &OutboundResponse) -> SendResult;
     /// How messages reach us; one way alone.

@@ -171,9 +171,16 @@ impl Checked {
     }
 }
 
-/// One platform, as its accounts are connected and checked.
+/// One platform, as its configured endpoints are checked.
 #[async_trait]
-pub trait Enrol: Send + Sync {
+pub trait Examine: Send + Sync {
+    /// Checks a configured endpoint.
+    async fn examine(&self, account: &Account<'_>, checked: &Checked) -> Vec<Note>;
+}
+
+/// One platform, as its accounts are connected.
+#[async_trait]
+pub trait Enrol: Examine {
     /// How a person comes by the secrets. `public` is the server's https address for webhooks;
     /// without it the endpoint needs none.
     fn guide(&self, public: Option<&str>) -> String;
@@ -220,8 +227,6 @@ pub trait Enrol: Send + Sync {
     ) -> Option<Result<Heard, Trouble>>;
     /// A person's name, by id; `None` where it cannot be learnt.
     async fn name_of(&self, account: &Account<'_>, id: &str) -> Option<String>;
-    /// Checks a configured endpoint.
-    async fn examine(&self, account: &Account<'_>, checked: &Checked) -> Vec<Note>;
 }
 
 /// The platform behind an account, named in its troubles.

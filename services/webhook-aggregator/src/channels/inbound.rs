@@ -136,6 +136,8 @@ pub enum Kind {
     Reaction { message: String, key: String },
     /// Pressed a button of ours. `callback` names the press where it has to be answered by a call.
     Press { token: String, callback: Option<String> },
+    /// The platform says that a message of ours, by its id, did not arrive; the reason.
+    Undelivered { message: String, why: String },
     /// Not for us, with the reason.
     Ignored(&'static str),
     /// Authentic and unreadable, with the reason.

@@ -7,7 +7,7 @@ use crate::{Deps, about, control, files, pool};
 use contracts::approval::{GivenUp, GivenUpAnswer, GivenUpRequest};
 use contracts::calls::personal_assistant::ReportGivenUp;
 use contracts::event::{Speaker, Stage, TranscriptLine};
-use contracts::outbox::Buttons;
+use contracts::outbox::{Buttons, Target};
 use contracts::routing::{OutcomeReport, PoolOutcome};
 use contracts::task::{TaskContext, Turn};
 use contracts::{AgentId, ApprovalId, Micros, Shard, TaskId};
@@ -82,8 +82,18 @@ pub(super) async fn approved(deps: &Deps, event: &StoredEvent) -> Result<Step, S
     if !event.origin.posted {
         let stops = Buttons::one("Stop", stop_button(&event.id));
         patch.say.iter_mut().for_each(|draft| draft.buttons = Some(stops.clone()));
+    } else if !edits(deps, &event.origin.target) {
+        // Without a button it would be a message of its own, and each line of progress another.
+        patch.say.clear();
     }
     Ok(to(Stage::Running, None, patch, due_ms))
+}
+
+/// Whether a sent message of this chat can be changed.
+fn edits(deps: &Deps, target: &Target) -> bool {
+    let endpoint = deps.config.endpoint(&target.channel, &target.endpoint);
+    let connection = endpoint.and_then(|endpoint| endpoint.connection.as_ref());
+    connection.is_none_or(|connection| connection.edits())
 }
 
 /// The message in place of the answer while the run goes on.

@@ -46,5 +46,7 @@ mod taking_back;
 mod transactions;
 mod vectors;
 mod voices;
+mod whatsapp;
+mod whatsapp_out;
 mod wire;
 mod work;

@@ -76,6 +76,7 @@ fn user(kind: ChannelKind, role: Role) -> String {
     match kind {
         ChannelKind::Slack => format!("U0PERSON{number}"),
         ChannelKind::Matrix => format!("@person{number}:example.org"),
+        ChannelKind::WhatsApp => format!("15550000{number}"),
         _ => number.to_string(),
     }
 }
@@ -191,6 +192,7 @@ async fn play(bed: &Bed, cell: &Cell<'_>) -> Option<usize> {
         ChannelKind::Slack => slack(cell)?,
         ChannelKind::Discord => discord(cell)?,
         ChannelKind::Matrix => matrix_event(cell)?,
+        ChannelKind::WhatsApp => whatsapp(cell)?,
         ChannelKind::Hook | ChannelKind::Web => panic!("no person writes on a platform"),
     };
     let before = orders(bed);
@@ -275,6 +277,40 @@ fn matrix_event(cell: &Cell<'_>) -> Option<Signed> {
     });
     let token = format!("Bearer {}", cell.keys["hs_token"].as_str().unwrap());
     Some((vec![("authorization", token)], json!({ "events": [event] }).to_string()))
+}
+
+fn whatsapp(cell: &Cell<'_>) -> Option<Signed> {
+    let id = format!("wamid.{}", cell.number);
+    let mut message = json!({
+        "from": user(cell.kind, cell.role), "id": id, "timestamp": NOW_S.to_string(),
+        "type": "text", "text": { "body": cell.text },
+    });
+    let mut number = cell.keys["phone_number_id"].clone();
+    let other = || Value::from("999999999999999");
+    match cell.way {
+        Way::Typed | Way::Button => {}
+        Way::Old | Way::OldButton => message["timestamp"] = TWO_YEARS_AGO_S.to_string().into(),
+        Way::Forwarded => message["context"] = json!({ "forwarded": true }),
+        Way::ForwardedOfOld => message["context"] = json!({ "frequently_forwarded": true }),
+        Way::Edited => {
+            message["type"] = "edit".into();
+            let text = json!({ "type": "text", "text": { "body": cell.text } });
+            message["edit"] = json!({ "original_message_id": "wamid.other", "message": text });
+        }
+        Way::OtherWorkspace | Way::OtherWorkspaceButton => number = other(),
+        _ => return None,
+    }
+    if matches!(cell.way, Way::Button | Way::OldButton | Way::OtherWorkspaceButton) {
+        message["type"] = "interactive".into();
+        let reply = json!({ "id": BUTTON, "title": "Approve" });
+        message["interactive"] = json!({ "type": "button_reply", "button_reply": reply });
+    }
+    let value = json!({ "metadata": { "phone_number_id": number }, "messages": [message] });
+    let changes = json!([{ "field": "messages", "value": value }]);
+    let body = json!({ "entry": [{ "changes": changes }] }).to_string();
+    let secret = cell.keys["app_secret"].as_str().unwrap();
+    let signature = crate::whatsapp::signature(secret, &body);
+    Some((vec![("x-hub-signature-256", signature)], body))
 }
 
 fn slack(cell: &Cell<'_>) -> Option<Signed> {

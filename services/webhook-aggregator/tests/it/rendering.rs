@@ -61,6 +61,10 @@ fn sent(connection: &dyn Connection, text: &str) -> Vec<Value> {
     bodies
 }
 
+/// The channels whose messages are cut by a number of characters.
+const CUT: [ChannelKind; 4] =
+    [ChannelKind::Telegram, ChannelKind::Slack, ChannelKind::Discord, ChannelKind::WhatsApp];
+
 fn letters(text: &str) -> String {
     text.chars().filter(|ch| ch.is_alphanumeric()).collect()
 }
@@ -70,8 +74,10 @@ fn text(channel: ChannelKind, body: &Value) -> (String, usize, usize) {
     let (key, most) = match channel {
         ChannelKind::Telegram => ("text", 4096),
         ChannelKind::Slack => ("text", 3000),
+        ChannelKind::WhatsApp => ("body", 4096),
         _ => ("content", 2000),
     };
+    let body = if channel == ChannelKind::WhatsApp { &body["text"] } else { body };
     let text = body[key].as_str().unwrap().to_owned();
     let size = match channel {
         ChannelKind::Slack => text.chars().count(),
@@ -98,7 +104,7 @@ proptest! {
     #[test]
     fn messages_are_within_the_limits_as_sent_and_hold_everything(answer in answer()) {
         let whole = letters(&of_markdown(&answer).text);
-        for channel in [ChannelKind::Telegram, ChannelKind::Slack, ChannelKind::Discord] {
+        for channel in CUT {
             let bodies = sent(connection(channel).as_ref(), &answer);
             let mut all = String::new();
             let count = bodies.len();
@@ -156,7 +162,7 @@ fn response_with_half_an_emoji_is_still_read() {
 
 #[test]
 fn answer_without_text_is_a_dash() {
-    for channel in [ChannelKind::Telegram, ChannelKind::Slack, ChannelKind::Discord] {
+    for channel in CUT {
         for answer in ["", "```\n```", " \n"] {
             let bodies = sent(connection(channel).as_ref(), answer);
             assert_eq!((bodies.len(), text(channel, &bodies[0]).0.as_str()), (1, "–"));

@@ -17,8 +17,8 @@ use webhook_aggregator::channels::{
 use webhook_aggregator::config::Endpoint;
 
 /// Keys that the platforms know as well.
-const KNOWN_THERE: [&str; 6] =
-    ["bot_username", "team", "application_id", "public_key", "messages", "user"];
+const KNOWN_THERE: [&str; 7] =
+    ["bot_username", "team", "application_id", "public_key", "messages", "user", "phone_number_id"];
 
 /// All endpoints, side by side.
 pub(super) async fn check(data: &DataDir, config: Option<&Path>) -> Vec<Finding> {
@@ -41,8 +41,9 @@ async fn one(endpoint: &Endpoint, tree: &Value, outbound: &ReqwestOutbound) -> V
     let Endpoint { channel, name, .. } = endpoint;
     let table = tree.pointer(&format!("/endpoints/{channel}/{name}"));
     let text = |key: &str| table?.get(key)?.as_str().filter(|text| !text.is_empty());
-    let (Some(connection), Some(enrol), Some(token)) =
-        (endpoint.connection.as_ref(), channels::enrol(*channel), text("bot_token"))
+    let token = text("bot_token").or_else(|| text("access_token"));
+    let (Some(connection), Some(platform), Some(token)) =
+        (endpoint.connection.as_ref(), channels::examine(*channel), token)
     else {
         return Vec::new();
     };
@@ -59,7 +60,7 @@ async fn one(endpoint: &Endpoint, tree: &Value, outbound: &ReqwestOutbound) -> V
         without_address: connection.mode() != Mode::Webhook,
         keys: own.collect(),
     };
-    let notes = enrol.examine(&account, &checked).await;
+    let notes = platform.examine(&account, &checked).await;
     notes.into_iter().map(|note| finding(&format!("endpoint {channel}.{name}"), note)).collect()
 }
 

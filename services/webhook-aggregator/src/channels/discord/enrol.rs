@@ -2,7 +2,7 @@
 
 use super::Discord;
 use crate::channels::enrol::{
-    Account, Api, Asked, Checked, Enrol, Heard, Learnt, Note, Person, Trouble,
+    Account, Api, Asked, Checked, Enrol, Examine, Heard, Learnt, Note, Person, Trouble,
 };
 use crate::channels::text_at;
 use crate::control::registry::{self, Listed};
@@ -191,7 +191,10 @@ impl Enrol for Discord {
         let user = call(account, Method::GET, &format!("users/{id}"), None).await.ok()?;
         person(&user).map(|person| person.name)
     }
+}
 
+#[async_trait]
+impl Examine for Discord {
     async fn examine(&self, account: &Account<'_>, checked: &Checked) -> Vec<Note> {
         let application = match call(account, Method::GET, "applications/@me", None).await {
             Ok(application) => application,

@@ -1,6 +1,6 @@
 //! Signatures of programs: Standard Webhooks (`v1`, HMAC-SHA256) and GitHub's.
 
-use crate::channels::header;
+use crate::channels::{header, hub};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -104,8 +104,8 @@ pub(super) fn verify(
             fresh & one_of(sent.split(' ').take(SIGNATURES_MAX), expected)
         }
         Scheme::GitHub => {
-            let Some(sent) = header(headers, "x-hub-signature-256") else { return false };
-            let of = |key: &Key| format!("sha256={}", hex::encode(key.sign(&[body])));
+            let Some(sent) = header(headers, hub::HEADER) else { return false };
+            let of = |key: &Key| hub::signature(&key.0, body);
             one_of(std::iter::once(sent), keys.iter().map(of).collect())
         }
     }

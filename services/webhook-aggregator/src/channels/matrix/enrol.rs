@@ -5,7 +5,8 @@ use super::Matrix;
 use super::bot::segment;
 use super::setup::SERVICE;
 use crate::channels::enrol::{
-    Account, Api, Asked, Checked, Enrol, FirstMessage, Heard, Learnt, Note, Person, Trouble,
+    Account, Api, Asked, Checked, Enrol, Examine, FirstMessage, Heard, Learnt, Note, Person,
+    Trouble,
 };
 use crate::channels::text_at;
 use async_trait::async_trait;
@@ -223,7 +224,10 @@ impl Enrol for Matrix {
         let profile = get(account, &format!("profile/{}", segment(id))).await.ok()?;
         text_at(&profile, "displayname").map(str::to_owned)
     }
+}
 
+#[async_trait]
+impl Examine for Matrix {
     async fn examine(&self, account: &Account<'_>, checked: &Checked) -> Vec<Note> {
         let who = match get(account, "account/whoami").await {
             Ok(who) => who,

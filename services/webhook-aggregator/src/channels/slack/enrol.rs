@@ -1,7 +1,9 @@
 //! An app connected and checked: a manifest that makes it, `auth.test`, its scopes, its socket.
 
 use super::Slack;
-use crate::channels::enrol::{Account, Api, Asked, Checked, Enrol, Heard, Learnt, Note, Trouble};
+use crate::channels::enrol::{
+    Account, Api, Asked, Checked, Enrol, Examine, Heard, Learnt, Note, Trouble,
+};
 use crate::channels::text_at;
 use crate::control::registry;
 use async_trait::async_trait;
@@ -227,7 +229,10 @@ impl Enrol for Slack {
         let name = text_at(user, "real_name").or_else(|| text_at(user, "name"))?;
         Some(name.to_owned())
     }
+}
 
+#[async_trait]
+impl Examine for Slack {
     async fn examine(&self, account: &Account<'_>, checked: &Checked) -> Vec<Note> {
         let mut notes = match call(account, &account.bot_token, "auth.test", &json!({})).await {
             Ok((answer, who)) => {

@@ -1,10 +1,8 @@
 //! A text in Slack's mrkdwn: three characters escaped, and marks only where Slack reads them.
 //! <https://docs.slack.dev/messaging/formatting-message-text>
 
+use crate::channels::marks::{self, JOINER, fenced, guarded, is_in_word};
 use crate::render::{Mark, Markup, Rich, of_markdown, write};
-
-/// Has no width. It stands behind a character that Slack would take for a mark and that is text.
-const JOINER: char = '\u{2060}';
 
 /// The text in mrkdwn.
 pub(super) fn of(rich: &Rich) -> String {
@@ -33,20 +31,11 @@ impl Markup for Mrkdwn {
         if text.starts_with('>') && (out.is_empty() || out.ends_with('\n')) {
             out.push(JOINER);
         }
-        out.push_str(&escaped(&guarded(text)));
+        out.push_str(&escaped(&guarded(text, false)));
     }
 
     fn delimiter(&self, mark: &Mark, around: [Option<char>; 2]) -> Option<&'static str> {
-        // Within a word Slack shows its marks as text.
-        if is_in_word(around) {
-            return None;
-        }
-        match mark {
-            Mark::Bold => Some("*"),
-            Mark::Italic => Some("_"),
-            Mark::Strike => Some("~"),
-            _ => None,
-        }
+        marks::delimiter(mark, around)
     }
 
     fn code(&self, out: &mut String, code: &str, around: [Option<char>; 2]) {
@@ -68,9 +57,7 @@ impl Markup for Mrkdwn {
     }
 
     fn pre(&self, out: &mut String, _: &str, code: &str) {
-        // Slack shows a language behind the fence as text.
-        let code = escaped(code).replace("```", &format!("``{JOINER}`"));
-        out.push_str(&format!("```\n{code}\n```"));
+        out.push_str(&fenced(&escaped(code)));
     }
 
     fn heading(&self, _: u8) -> Option<&'static str> {
@@ -80,46 +67,6 @@ impl Markup for Mrkdwn {
     fn verbatim(&self, out: &mut String, lines: &str) {
         out.push_str(&escaped(lines));
     }
-}
-
-fn is_in_word(around: [Option<char>; 2]) -> bool {
-    around.iter().flatten().any(|ch| ch.is_alphanumeric())
-}
-
-/// The text with a joiner behind each character that would open a mark.
-fn guarded(text: &str) -> String {
-    if !text.contains(['*', '_', '~', '`']) {
-        return text.to_owned();
-    }
-    let mut guarded = String::with_capacity(text.len());
-    for token in text.split_inclusive(char::is_whitespace) {
-        let is_address = token.contains("://");
-        let offset = token.as_ptr() as usize - text.as_ptr() as usize;
-        for (at, ch) in token.char_indices() {
-            guarded.push(ch);
-            if !is_address && opens_mark(text, offset + at, ch) {
-                guarded.push(JOINER);
-            }
-        }
-    }
-    guarded
-}
-
-fn opens_mark(text: &str, at: usize, mark: char) -> bool {
-    if !matches!(mark, '*' | '_' | '~' | '`') {
-        return false;
-    }
-    let before = text.get(..at).and_then(|before| before.chars().next_back());
-    let rest = text.get(at + 1..).unwrap_or_default();
-    let is_edge = |ch: Option<char>| ch.is_none_or(|ch| !ch.is_alphanumeric() && ch != mark);
-    let closes = |end: usize| {
-        let inner = rest.get(..end).unwrap_or_default();
-        let after = rest.get(end + 1..).and_then(|after| after.chars().next());
-        !inner.is_empty() && !inner.ends_with([' ', mark]) && is_edge(after)
-    };
-    is_edge(before)
-        && !rest.starts_with([' ', mark])
-        && rest.match_indices(mark).any(|(end, _)| closes(end))
 }
 
 #[cfg(test)]

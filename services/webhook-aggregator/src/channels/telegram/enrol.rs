@@ -3,7 +3,8 @@
 use super::setup::UPDATES;
 use super::{Telegram, text_of};
 use crate::channels::enrol::{
-    Account, Api, Asked, Checked, Enrol, FirstMessage, Heard, Learnt, Note, Person, Trouble,
+    Account, Api, Asked, Checked, Enrol, Examine, FirstMessage, Heard, Learnt, Note, Person,
+    Trouble,
 };
 use crate::channels::text_at;
 use crate::control::registry;
@@ -190,7 +191,10 @@ impl Enrol for Telegram {
         let chat = call(account, "getChat", &json!({ "chat_id": id })).await.ok()?;
         Some(name_of(&chat)).filter(|name| !name.is_empty())
     }
+}
 
+#[async_trait]
+impl Examine for Telegram {
     async fn examine(&self, account: &Account<'_>, checked: &Checked) -> Vec<Note> {
         let bot = match call(account, "getMe", &json!({})).await {
             Ok(bot) => bot,
