@@ -85,11 +85,21 @@ impl Redeliver {
             ],
         )?;
         let failure = Some(reason).filter(|_| known.state == Stage::Failed);
-        context.exec(
-            "UPDATE event SET state = 'answered', reason = ?3, version = version + 1, attempts = 0, updated_ms = ?2 WHERE id = ?1",
-            args![id, context.now_ms, failure],
-        )?;
-        advance::reopen(context, id, &format!("its answer is sent again by {actor}"))?;
+        reopen(context, id, failure, &format!("its answer is sent again by {actor}"))?;
         Ok(Redelivered::Yes)
     }
+}
+
+/// An ended event is Answered once more, and looks at its deliveries.
+pub(super) fn reopen(
+    context: &Context<'_>,
+    event: &str,
+    failure: Option<String>,
+    note: &str,
+) -> PortResult<()> {
+    context.exec(
+        "UPDATE event SET state = 'answered', reason = ?3, version = version + 1, attempts = 0, updated_ms = ?2 WHERE id = ?1",
+        args![event, context.now_ms, failure],
+    )?;
+    advance::reopen(context, event, note)
 }

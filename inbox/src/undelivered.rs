@@ -1,6 +1,6 @@
 //! A platform that took a message says later that it did not arrive.
 
-use super::{Context, OutboxRow, advance, args, json, outbox, reply_id};
+use super::{Context, OutboxRow, args, json, outbox, redeliver, reply_id};
 use contracts::EventId;
 use contracts::event::Stage;
 use contracts::outbox::DeliveryState;
@@ -59,9 +59,5 @@ fn reopen(context: &Context<'_>, event: &EventId, delivery: &str) -> PortResult<
         return Ok(());
     }
     let failure = known.reason.filter(|_| known.state == Stage::Failed);
-    context.exec(
-        "UPDATE event SET state = 'answered', reason = ?3, version = version + 1, attempts = 0, updated_ms = ?2 WHERE id = ?1",
-        args![id, context.now_ms, failure],
-    )?;
-    advance::reopen(context, id, "its answer did not arrive")
+    redeliver::reopen(context, id, failure, "its answer did not arrive")
 }

@@ -28,7 +28,7 @@ pub struct WhatsApp;
 const APP_SECRET: &str = "Copy the App secret from the app's page: App settings, Basic (https://developers.facebook.com/apps).";
 const VERIFY_TOKEN: &str =
     "Choose any text, and enter the same on the app's page: WhatsApp, Configuration, Verify token.";
-const ACCESS_TOKEN: &str = "Make a token of a system user with the right whatsapp_business_messaging (https://business.facebook.com/settings/system-users).";
+const ACCESS_TOKEN: &str = "Make a token of a system user with the rights whatsapp_business_messaging and whatsapp_business_management (https://business.facebook.com/settings/system-users).";
 const NUMBER: &str = "Copy the Phone number ID from the app's page: WhatsApp, API Setup.";
 const PERSON: &str =
     "Write the number with its country code, digits alone, such as \"15550001111\".";

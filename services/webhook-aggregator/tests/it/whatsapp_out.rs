@@ -200,7 +200,7 @@ async fn waiting_message_is_told_with_its_buttons() {
     assert_eq!(titles, ["After this", "Stop and do this"]);
 }
 
-/// A program's run has no button to stop it: in a chat without edits it says nothing before its end.
+/// A program's run has no button to stop it: without edits it says nothing before its end.
 #[tokio::test]
 async fn answer_to_a_program_is_its_only_message() {
     let mut config = config();
@@ -288,6 +288,29 @@ async fn answer_that_did_not_arrive_is_kept_and_sent_again_without_a_run() {
     assert_eq!(shown(&bed).pop().unwrap()["text"]["body"], "the answer");
     assert!(bed.lease().await.is_empty(), "no second run");
     assert_eq!(bed.get("/api/events").await["events"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn part_that_did_not_arrive_comes_again_alone() {
+    let bed = bed();
+    numbered(&bed);
+    says(&bed, "wamid.1", &json!({})).await;
+    let task = bed.lease().await.remove(0);
+    bed.finish(&task, "success", &format!("{}\n\n{}", "a".repeat(4_000), "b".repeat(4_000))).await;
+    assert_eq!(shown(&bed).len(), 2);
+    let status =
+        json!([{ "id": "wamid.out2", "status": "failed", "errors": [{ "code": 131_026 }] }]);
+    assert_eq!(post(&bed, json!([]), status).await, 200);
+    let event = bed.event("wamid.1").await;
+    assert_eq!(event["state"], "dead", "{event}");
+    let before = shown(&bed).len();
+    let path = format!("/api/events/{}/deliver", event["id"].as_str().unwrap());
+    assert_eq!(bed.ask("POST", &path, OPERATOR, &[], "").await.0, 200);
+    bed.settle().await;
+    let again = shown(&bed).split_off(before);
+    assert_eq!(again.len(), 1, "{again:?}");
+    assert!(again[0]["text"]["body"].as_str().unwrap().starts_with("bbb"));
+    assert_eq!(bed.event("wamid.1").await["state"], "done");
 }
 
 async fn examined(status: u16, body: Value) -> Vec<Note> {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use http::Method;
 use serde_json::Value;
 
-const TOKEN: &str = "Make a token of a system user that has the app and the WhatsApp account, with the right whatsapp_business_messaging, and write it as access_token (https://business.facebook.com/settings/system-users).";
+const TOKEN: &str = "Make a token of a system user that has the app and the WhatsApp account, with the rights whatsapp_business_messaging and whatsapp_business_management, and write it as access_token (https://business.facebook.com/settings/system-users).";
 const SET: &str = "Run `quintet setup whatsapp --url https://…` with this server's public address, while it runs.";
 const FIELDS: &str = "display_phone_number,verified_name,webhook_configuration";
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// Contacts of one card that are named.
 const CONTACTS_MAX: usize = 10;
-/// What a message of a kind that no program gets is called.
+/// Name of a message whose content no program gets.
 const NOT_HANDED_OVER: &str = "something that WhatsApp does not hand to programs";
 
 fn ack() -> Ack {
@@ -80,7 +80,7 @@ fn read_message(number: &Number, value: &Value, message: &Value, is_ours: bool) 
     inbound
 }
 
-/// What a person sent, by its kind.
+/// Reads the content of a message, by its kind.
 fn read_content(own: &Value, content: &Value, inbound: &mut Inbound) -> Kind {
     let kind = text_at(content, "type").unwrap_or_default();
     let inner = &content[kind];

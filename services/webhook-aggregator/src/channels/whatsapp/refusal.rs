@@ -1,5 +1,6 @@
 //! The errors of the Cloud API, by their codes: in a response, and in the status of a message that
-//! was taken before. <https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes>
+//! was taken before.
+//! <https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes>
 
 use crate::channels::{Change, SendResult, by_status, lenient, text_at};
 use platform::ports::OutboundResponse;
@@ -30,7 +31,7 @@ pub(super) fn said(error: &Value) -> String {
         }
         Some(0 | 190) => "the access token is refused; make a new one and write it as access_token",
         Some(3 | 10 | 200..=299 | 131_005) => {
-            "the access token lacks the right whatsapp_business_messaging"
+            "the access token lacks a right: whatsapp_business_messaging or whatsapp_business_management"
         }
         _ => "",
     };

@@ -12,7 +12,7 @@ pub(super) const EXAMPLE: &str = "[endpoints.whatsapp.main]
 phone_number_id = \"…\"    # WhatsApp, API Setup; not needed where it names the endpoint
 app_secret = \"…\"         # App settings, Basic
 verify_token = \"…\"       # any text of your own
-access_token = \"…\"       # of a system user, with whatsapp_business_messaging
+access_token = \"…\"       # of a system user: whatsapp_business_messaging, whatsapp_business_management
 approvers = [\"…\"]        # your number with country code, digits alone";
 
 const STEPS: &str = "Start the server behind a public https address; Meta asks it at once. Then, at https://developers.facebook.com/apps, in your app:
