@@ -6,15 +6,20 @@ use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use contracts::{ChannelKind, ErrorCode, Problem};
 use platform::edge::ApiResult;
+use std::future::{Ready, ready};
 
 /// The challenge of the platform, as plain text, if the query has the endpoint's token.
-pub(crate) async fn answer(
+pub(crate) fn answer(
     kind: ChannelKind,
     State(deps): State<Deps>,
     Path(name): Path<String>,
     request: Request,
-) -> ApiResult<Response> {
-    let (_, connection) = ingest::find(&deps, kind, &name, request.extensions())?;
+) -> Ready<ApiResult<Response>> {
+    ready(proven(&deps, kind, &name, &request))
+}
+
+fn proven(deps: &Deps, kind: ChannelKind, name: &str, request: &Request) -> ApiResult<Response> {
+    let (_, connection) = ingest::find(deps, kind, name, request.extensions())?;
     let challenge = connection.challenge(request.uri().query().unwrap_or_default());
     let challenge = challenge.ok_or_else(|| {
         Problem::new(ErrorCode::Forbidden, "The request does not name this endpoint's token.")

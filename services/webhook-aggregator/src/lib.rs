@@ -69,7 +69,7 @@ pub fn router(deps: Deps) -> Router {
         .fold(routes, |routes, channel| {
             let receive = move |deps, name, request| ingest::webhook(channel, deps, name, request);
             let prove = move |deps, name, request| challenge::answer(channel, deps, name, request);
-            let asks_first = channels::channel(channel).is_some_and(|channel| channel.asks_first());
+            let asks_first = channels::channel(channel).is_some_and(channels::Channel::asks_first);
             let methods = || if asks_first { post(receive).get(prove) } else { post(receive) };
             // A slash at the end is no other path.
             let routes = routes
