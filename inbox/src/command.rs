@@ -9,7 +9,7 @@ use super::{
     NoteProgress, NoteUndelivered, OutboxRow, PickSession, PrepareRun, Prepared, ProgressRow,
     ReadCursor, ReadProgress, ReadSocket, ReadStats, ReadTranscript, Record, RecordSent, Recover,
     Redeliver, Redelivered, RenewLease, Replay, Replayed, SeenGateway, ShardStats, StartAfresh,
-    StopEvent, Stopping, StoredEvent, TaskRow, Transcript, Wake, Work,
+    StopEvent, Stopping, StoredEvent, TaskRow, Transcript, Undelivered, Wake, Work,
 };
 use contracts::outbox::DeliveryStatus;
 use contracts::task::LeasedTask;
@@ -76,7 +76,7 @@ commands! {
         Record => (),
         Enqueue => DeliveryStatus,
         RecordSent => (),
-        NoteUndelivered => Option<OutboxRow>,
+        NoteUndelivered => Undelivered,
         Replay => Replayed,
         Redeliver => Redelivered,
         StartAfresh => (),

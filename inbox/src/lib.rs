@@ -77,7 +77,7 @@ pub use tasks::{
     DrainGateway, GetRun, GetTask, LeaseTasks, ListGateways, PrepareRun, Prepared, RenewLease,
 };
 pub use transcript::{ReadTranscript, Record, Transcript};
-pub use undelivered::NoteUndelivered;
+pub use undelivered::{NoteUndelivered, Undelivered};
 
 use context::{args, json};
 use platform::ports::PortResult;

@@ -8,12 +8,23 @@ use platform::ports::PortResult;
 use serde::{Deserialize, Serialize};
 
 /// Marks a sent message as failed, by the platform's id of a part of it. If it answers an event,
-/// the event ends as one whose answer was refused. The reply is the message; `None` where no sent
-/// message among the newest has this id.
+/// the event ends as one whose answer was refused.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NoteUndelivered {
+    pub chat: String,
     pub message: String,
     pub error: String,
+}
+
+/// Result of [`NoteUndelivered`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Undelivered {
+    /// The message, marked.
+    Noted(Box<OutboxRow>),
+    /// Not among the newest sent messages.
+    Unknown,
+    /// A message to this chat is being sent, whose id is not recorded yet: ask again.
+    Sending,
 }
 
 /// Messages that are looked at.
@@ -27,9 +38,11 @@ struct Known {
 }
 
 impl NoteUndelivered {
-    pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Option<OutboxRow>> {
+    pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Undelivered> {
         let Some(mut row) = outbox::with_part(context, &self.message, MESSAGES_MAX)? else {
-            return Ok(None);
+            let sql = "SELECT COUNT(*) FROM outbox WHERE shard = ?1 AND state = 'sending' AND target ->> 'chat' = ?2";
+            let sending = context.number(sql, args![context.shard.as_str(), &self.chat])?;
+            return Ok(if sending > 0 { Undelivered::Sending } else { Undelivered::Unknown });
         };
         // Sent once more, it is a further message, and what arrived does not come again.
         for part in row.parts.iter_mut().filter(|part| part.id == self.message) {
@@ -45,7 +58,7 @@ impl NoteUndelivered {
         if let Some(event) = &row.event_id {
             reopen(context, event, &row.id)?;
         }
-        Ok(Some(row))
+        Ok(Undelivered::Noted(Box::new(row)))
     }
 }
 
@@ -60,4 +73,43 @@ fn reopen(context: &Context<'_>, event: &EventId, delivery: &str) -> PortResult<
     }
     let failure = known.reason.filter(|_| known.state == Stage::Failed);
     redeliver::reopen(context, id, failure, "its answer did not arrive")
+}
+
+#[cfg(all(test, feature = "memory"))]
+mod tests {
+    use super::*;
+    use crate::tests::{Bed, draft};
+    use crate::{Enqueue, Part, RecordSent, SentReport};
+
+    fn note(message: &str) -> NoteUndelivered {
+        NoteUndelivered { chat: "7".into(), message: message.into(), error: "too late".into() }
+    }
+
+    #[tokio::test]
+    async fn message_whose_id_is_not_recorded_yet_is_asked_for_again() {
+        let bed = Bed::new();
+        bed.send(Enqueue(draft("reply", 1))).await;
+        assert_eq!(bed.send(note("m1")).await, Undelivered::Unknown);
+        let row = bed.work(0, 1).await.deliveries.remove(0);
+        assert_eq!(bed.send(note("m1")).await, Undelivered::Sending);
+        let other = NoteUndelivered { chat: "8".into(), ..note("m1") };
+        assert_eq!(bed.send(other).await, Undelivered::Unknown);
+        let parts = vec![Part::new("m0", "7".into(), "a"), Part::new("m1", "7".into(), "b")];
+        let report = SentReport {
+            id: row.id,
+            revision: 1,
+            chat: String::new(),
+            parts,
+            state: DeliveryState::Sent,
+            due_ms: 0,
+            quiet_until_ms: None,
+            error: None,
+        };
+        bed.send(RecordSent(vec![report])).await;
+        let Undelivered::Noted(row) = bed.send(note("m1")).await else { panic!("it is there") };
+        assert_eq!((row.state, row.error.as_deref()), (DeliveryState::Failed, Some("too late")));
+        let shows: Vec<&str> = row.parts.iter().map(|part| part.shows.as_str()).collect();
+        assert_eq!(shows, ["a", ""], "the part that arrived is kept");
+        assert_eq!(bed.send(note("m1")).await, Undelivered::Unknown, "once");
+    }
 }

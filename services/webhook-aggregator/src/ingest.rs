@@ -184,7 +184,8 @@ pub(crate) async fn store(
     body: &[u8],
 ) -> ApiResult<Received> {
     if let Kind::Undelivered { message, why } = &inbound.kind {
-        undelivered::note(deps, endpoint, message, why).await.map_err(cannot_store)?;
+        let named = (inbound.target.chat.as_str(), message.as_str());
+        undelivered::note(deps, endpoint, named, why).await.map_err(cannot_store)?;
         return Ok(Received::nothing(inbound.ack));
     }
     let inbound = reaction::resolved(deps, endpoint, inbound).await.map_err(cannot_store)?;

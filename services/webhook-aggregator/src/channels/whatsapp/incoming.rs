@@ -9,6 +9,8 @@ use serde_json::Value;
 
 /// Contacts of one card that are named.
 const CONTACTS_MAX: usize = 10;
+/// Members that name the sender of a message.
+const SENDER: [&str; 2] = ["from", "from_user_id"];
 /// Name of a message whose content no program gets.
 const NOT_HANDED_OVER: &str = "something that WhatsApp does not hand to programs";
 
@@ -42,19 +44,21 @@ fn read_change(number: &Number, value: &Value) -> Vec<(Inbound, Bytes)> {
     });
     let statuses =
         list(&value["statuses"]).filter(|status| is_ours && status["status"] == "failed");
-    messages.chain(statuses.filter_map(undelivered)).collect()
+    messages.chain(statuses.filter_map(|status| undelivered(number, status))).collect()
 }
 
 /// A message of ours that Meta took and could not bring to its reader.
-fn undelivered(status: &Value) -> Option<(Inbound, Bytes)> {
+fn undelivered(number: &Number, status: &Value) -> Option<(Inbound, Bytes)> {
     let message = text_at(status, "id")?.to_owned();
     let mut inbound = Inbound::unreadable(ack(), format!("failed:{message}"));
+    let chat = number.person(status, ["recipient_id", "recipient_user_id"]);
+    inbound.target.chat = chat.unwrap_or_default();
     inbound.kind = Kind::Undelivered { message, why: refusal::said(&status["errors"][0]) };
     Some((inbound, Bytes::new()))
 }
 
 fn read_message(number: &Number, value: &Value, message: &Value, is_ours: bool) -> Inbound {
-    let named = text_at(message, "id").zip(number.person(message));
+    let named = text_at(message, "id").zip(number.person(message, SENDER));
     let Some((id, person)) = named else {
         return Inbound::unreadable(ack(), body_key(message.to_string().as_bytes()));
     };

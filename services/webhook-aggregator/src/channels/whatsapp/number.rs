@@ -23,11 +23,11 @@ pub(super) struct Number {
 }
 
 impl Number {
-    /// The person of a message: by the phone number, or by the id that stands for it where the
-    /// person hides the number; by the one of the two that the configuration names.
-    pub(super) fn person(&self, message: &Value) -> Option<String> {
-        let number = text_at(message, "from").filter(|id| is_person(id));
-        let hidden = text_at(message, "from_user_id").filter(|id| is_person(id));
+    /// A person: by the phone number, or by the id that stands for it where the person hides the
+    /// number; by the one of the two that the configuration names.
+    pub(super) fn person(&self, value: &Value, [number, hidden]: [&str; 2]) -> Option<String> {
+        let number = text_at(value, number).filter(|id| is_person(id));
+        let hidden = text_at(value, hidden).filter(|id| is_person(id));
         let is_heard = |id: &&str| self.heard.iter().any(|heard| heard == id);
         hidden.filter(is_heard).or(number).or(hidden).map(str::to_owned)
     }
