@@ -2,9 +2,12 @@
 
 use crate::bed::{Bed, OPERATOR, bed, bed_with, config};
 use crate::whatsapp::{INES, NUMBER, post, says, signature};
+use platform::config::Report;
 use platform::memory::MemoryOutbound;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use webhook_aggregator::Config;
+use webhook_aggregator::channels::Setup;
 use webhook_aggregator::channels::enrol::{Account, Checked, Note, Weight};
 
 fn bodies(bed: &Bed) -> Vec<Value> {
@@ -311,6 +314,24 @@ async fn part_that_did_not_arrive_comes_again_alone() {
     assert_eq!(again.len(), 1, "{again:?}");
     assert!(again[0]["text"]["body"].as_str().unwrap().starts_with("bbb"));
     assert_eq!(bed.event("wamid.1").await["state"], "done");
+}
+
+#[test]
+fn setup_sets_the_webhook_of_this_number_alone() {
+    let config = Config::read(&config(), &Report::default());
+    let connection = config.endpoint("whatsapp", NUMBER).unwrap().connection.clone().unwrap();
+    let plain = connection.set_up("/whatsapp/main", Some("http://q.example"));
+    assert!(matches!(plain, Setup::Refused(_)), "{plain:?}");
+    let set = connection.set_up("/whatsapp/main", Some("https://q.example"));
+    let Setup::Request { request, agrees, .. } = set else { panic!("one request does it") };
+    assert_eq!(request.url, format!("http://127.0.0.1:1/wa/{NUMBER}"));
+    let body: Value = serde_json::from_slice(&request.body).unwrap();
+    let expected = json!({ "override_callback_uri": "https://q.example/whatsapp/main", "verify_token": "wa_verify_T0ken" });
+    assert_eq!(body, json!({ "webhook_configuration": expected }));
+    assert_eq!(agrees(&MemoryOutbound::json(200, &json!({ "success": true }))), Ok(()));
+    let no = json!({ "error": { "code": 2200, "message": "Callback verification failed" } });
+    let refused = agrees(&MemoryOutbound::json(400, &no)).unwrap_err();
+    assert_eq!(refused, "Meta says: Callback verification failed (2200)");
 }
 
 async fn examined(status: u16, body: Value) -> Vec<Note> {
