@@ -1,6 +1,7 @@
 //! Messages to deliver. A row is one message in one chat at its newest revision: sent once, then
 //! edited.
 
+use super::progress::EDIT_EVERY_MS;
 use super::{Context, Draft, OutboxRow, SentReport, aliases, args, json};
 use contracts::outbox::{DeliveryState, DeliveryStatus, Target};
 use serde::{Deserialize, Serialize};
@@ -167,15 +168,18 @@ fn note_move(context: &Context<'_>, report: &SentReport) -> PortResult<()> {
     Ok(())
 }
 
-/// Writes down a try. When a newer revision came meanwhile, the row is due again at once.
+/// Writes down a try. When a newer revision came meanwhile, the row is due again at once; when only
+/// a newer text of this one came, which is progress, at the pace of progress.
 pub(super) fn record(context: &Context<'_>, report: &SentReport) -> PortResult<()> {
     note_move(context, report)?;
     let done = report.state == DeliveryState::Sent;
     context.exec(
         "UPDATE outbox SET parts = ?2, error = ?3, updated_ms = ?4, lease_ms = 0,
             sent_revision = CASE WHEN ?5 = 1 THEN ?6 ELSE sent_revision END,
-            state = CASE WHEN revision > ?6 THEN 'queued' ELSE ?7 END,
-            due_ms = CASE WHEN revision > ?6 AND ?7 <> 'queued' THEN ?4 ELSE ?8 END
+            state = CASE WHEN revision > ?6 OR (?5 = 1 AND updated_ms > ?9) THEN 'queued' ELSE ?7 END,
+            due_ms = CASE WHEN revision > ?6 AND ?7 <> 'queued' THEN ?4
+                WHEN ?5 = 1 AND updated_ms > ?9 THEN ?4 + ?10 ELSE ?8 END,
+            attempts = CASE WHEN ?5 = 1 AND updated_ms > ?9 THEN 0 ELSE attempts END
          WHERE id = ?1",
         args![
             &report.id,
@@ -186,6 +190,8 @@ pub(super) fn record(context: &Context<'_>, report: &SentReport) -> PortResult<(
             report.revision,
             report.state.as_str(),
             report.due_ms,
+            report.changed_ms,
+            EDIT_EVERY_MS,
         ],
     )?;
     if let Some(until) = report.quiet_until_ms {

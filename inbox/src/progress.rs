@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// Lines kept of a run; the oldest go first.
 const LINES_MAX: i64 = 40;
 /// Least time between two edits of a placeholder: Telegram allows 20 messages a minute in a group.
-const EDIT_EVERY_MS: i64 = 5_000;
+pub(super) const EDIT_EVERY_MS: i64 = 5_000;
 
 /// Keeps a line of a leased run and edits its placeholder.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -59,13 +59,15 @@ impl NoteProgress {
         )?;
         // The revision stays, so that the answer is newer in any case, and so that questions and
         // answers to the same address go first. A line that comes too soon waits, and a newer one
-        // takes its place: it may be the last for a long time.
+        // takes its place: it may be the last for a long time. One that comes during a send is
+        // queued by the record of that send, which sees that the row has changed since.
         context.exec(
-            "UPDATE outbox SET text = ?2, state = 'queued', updated_ms = ?3,
+            "UPDATE outbox SET text = ?2, updated_ms = MAX(?3, updated_ms + 1),
+                state = CASE WHEN state = 'sending' THEN state ELSE 'queued' END,
                 attempts = CASE WHEN state = 'sent' THEN 0 ELSE attempts END,
-                due_ms = CASE WHEN state = 'queued' THEN due_ms ELSE MAX(?3, updated_ms + ?4,
+                due_ms = CASE WHEN state <> 'sent' THEN due_ms ELSE MAX(?3, updated_ms + ?4,
                     COALESCE((SELECT tat_ms FROM rate WHERE key = 'quiet:' || outbox.address), 0)) END
-             WHERE id = ?1 AND state IN ('sent', 'queued')",
+             WHERE id = ?1 AND state IN ('sent', 'queued', 'sending')",
             args![&self.placeholder.id, &self.placeholder.text, context.now_ms, EDIT_EVERY_MS],
         )?;
         transcript::put(context, &self.placeholder, Some(&event_id))?;
@@ -91,7 +93,7 @@ impl ReadProgress {
 mod tests {
     use super::*;
     use crate::tests::{Bed, asks, draft, task};
-    use crate::{Draft, Enqueue, Patch, RecordSent, SentReport, StoredEvent};
+    use crate::{Draft, Enqueue, OutboxRow, Patch, RecordSent, SentReport, StoredEvent};
     use contracts::event::{Speaker, Stage};
     use contracts::outbox::DeliveryState;
 
@@ -109,18 +111,29 @@ mod tests {
         bed.send(NoteProgress { task, epoch, line, cost_micros: None, placeholder }).await
     }
 
-    async fn sent(bed: &Bed, id: &str, revision: u32) {
-        bed.send(RecordSent(vec![SentReport {
+    fn report(id: &str, revision: u32) -> SentReport {
+        SentReport {
             chat: String::new(),
             id: id.to_owned(),
             revision,
+            changed_ms: None,
             parts: Vec::new(),
             state: DeliveryState::Sent,
             due_ms: 0,
             quiet_until_ms: None,
             error: None,
-        }]))
-        .await;
+        }
+    }
+
+    async fn sent(bed: &Bed, id: &str, revision: u32) {
+        bed.send(RecordSent(vec![report(id, revision)])).await;
+    }
+
+    /// Records that exactly this was sent.
+    async fn sent_row(bed: &Bed, row: &OutboxRow) {
+        let changed_ms = Some(row.updated_ms);
+        let report = SentReport { changed_ms, ..report(&row.id, row.revision) };
+        bed.send(RecordSent(vec![report])).await;
     }
 
     #[tokio::test]
@@ -169,6 +182,41 @@ mod tests {
         assert!(note(&bed, &event, 1, "step 3").await);
         bed.send(Enqueue(Draft { revision: 2, text: "the answer".into(), ..reply })).await;
         assert_eq!(due().await.remove(0).text, "the answer");
+    }
+
+    #[tokio::test]
+    async fn progress_that_comes_during_a_send_is_shown_at_the_usual_pace() {
+        let bed = Bed::new();
+        bed.accept("1", "a").await;
+        let event = bed.claim().await.remove(0);
+        let mut reply = draft("reply", 1);
+        reply.event_id = Some(event.id.clone());
+        let patch =
+            Patch { task: Some(task(&event)), say: vec![reply.clone()], ..Patch::default() };
+        bed.to(&event, Stage::Running, patch).await;
+        bed.send(asks("g", "*", 1)).await;
+        let due = async || bed.work(0, 8).await.deliveries;
+        let placeholder = due().await.remove(0);
+        assert!(note(&bed, &event, 1, "step 1").await, "in the same millisecond");
+        bed.clock.advance(1_000);
+        assert!(note(&bed, &event, 1, "step 2").await);
+        assert!(due().await.is_empty(), "it is still being sent");
+        sent_row(&bed, &placeholder).await;
+        bed.clock.advance(4_999);
+        assert!(due().await.is_empty());
+        bed.clock.advance(1);
+        let edit = due().await.remove(0);
+        assert_eq!(edit.text, "step 2");
+        sent_row(&bed, &edit).await;
+        bed.clock.advance(60_000);
+        assert!(due().await.is_empty(), "it is shown, and once");
+
+        assert!(note(&bed, &event, 1, "step 3").await);
+        let edit = due().await.remove(0);
+        assert!(note(&bed, &event, 1, "step 4").await);
+        bed.send(Enqueue(Draft { revision: 2, text: "the answer".into(), ..reply })).await;
+        sent_row(&bed, &edit).await;
+        assert_eq!(due().await.remove(0).text, "the answer", "it waits for no pace");
     }
 
     #[tokio::test]

@@ -282,6 +282,10 @@ pub struct SentReport {
     pub id: String,
     /// The revision that was tried.
     pub revision: u32,
+    /// When the row that was tried had last changed, so that a newer text of this revision shows;
+    /// none from a sender of an earlier version.
+    #[serde(default)]
+    pub changed_ms: Option<i64>,
     /// The chat it went to: another one than before if the platform moved it.
     #[serde(default)]
     pub chat: String,

@@ -83,6 +83,7 @@ fn report(id: &str, revision: u32, state: DeliveryState) -> SentReport {
     SentReport {
         id: id.into(),
         revision,
+        changed_ms: None,
         chat: String::new(),
         parts: vec![],
         state,

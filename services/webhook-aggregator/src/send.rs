@@ -255,6 +255,7 @@ fn end(row: OutboxRow, state: DeliveryState, error: &str) -> SentReport {
     SentReport {
         id: row.id,
         revision: row.revision,
+        changed_ms: Some(row.updated_ms),
         // A direct message is no move of its chat.
         chat: if row.target.direct { String::new() } else { row.target.chat },
         parts: row.parts,
