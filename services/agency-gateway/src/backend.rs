@@ -14,7 +14,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use platform::agents::Agent;
 use platform::config::Section;
-use platform::ports::{ProgramSpec, StateFolder};
+use platform::ports::{LeftFile, ProgramSpec, StateFolder};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -274,8 +274,24 @@ impl Run for Resumed {
             return RunEvent::Finished(self.end.insert(finish).clone());
         }
     }
+    async fn cancel(&mut self) {
+        self.started().await;
+        self.run.cancel().await;
+    }
     async fn stop(&mut self) -> Stopped {
         self.started().await;
         self.run.stop().await
+    }
+    fn worktree(&self) -> Option<String> {
+        self.run.worktree()
+    }
+    async fn left(&mut self) -> Vec<LeftFile> {
+        self.run.left().await
+    }
+    async fn unsent(&mut self) -> Vec<String> {
+        self.run.unsent().await
+    }
+    async fn rest(&mut self, rests: bool) {
+        self.run.rest(rests).await;
     }
 }

@@ -1,11 +1,14 @@
 //! The conversation in a run: its last turns as data, and the sessions of programs that keep some.
 
 use crate::bed::{Bed, saying, task, until};
-use contracts::calls::webhook_aggregator::FinishTask;
+use bytes::Bytes;
+use contracts::calls::webhook_aggregator::{FinishTask, StoreFile};
 use contracts::event::Speaker;
+use contracts::files::StoredFile;
 use contracts::task::{BackendSession, LeasedTask, Turn};
 use contracts::{AgentId, Tokens};
 use platform::memory::ScriptedProgram;
+use platform::ports::LeftFile;
 use serde_json::{Value, json};
 
 fn turn(speaker: Speaker, text: &str) -> Turn {
@@ -122,6 +125,21 @@ async fn claude_code_resumes_its_session_with_the_message_alone() {
         ("--bare", "--verbose --resume s-1".to_owned())
     );
     assert!(!spec.stdin.contains("kangaroo"), "the session has the turns: {}", spec.stdin);
+}
+
+#[tokio::test]
+async fn resumed_run_hands_over_its_files() {
+    let bed = Bed::start(&worker(json!({"runner": "claude-code"})));
+    let sha256 = "0".repeat(64);
+    bed.fakes.on::<StoreFile>(move |_, ()| Ok(StoredFile { bytes: 2, sha256: sha256.clone() }));
+    let content = Some(Bytes::from_static(b"{}"));
+    let leaves = vec![LeftFile { name: "out.json".to_owned(), bytes: 2, content, path: None }];
+    let program = ScriptedProgram { leaves, ..saying(&CLAUDE) };
+    bed.programs.install("claude", program);
+    let session = Some(session("claude-code", "s-1", 0));
+    bed.plane.push(LeasedTask { session, ..second("Which word?") });
+    let result = reported(&bed).await;
+    assert_eq!(result["files"][0]["name"], "out.json");
 }
 
 #[tokio::test]
