@@ -1,6 +1,10 @@
 //! The progress of a run: in the chat, and on the event.
 
-use crate::bed::{Bed, GATEWAY, bed};
+use crate::bed::{Bed, GATEWAY, bed, platform_says};
+use contracts::event::Speaker;
+use contracts::{ConversationId, EventId, Shard, TaskId};
+use futures_util::FutureExt;
+use inbox::{InboxExt, NewSaid, NoteProgress};
 use platform::ports::Clock;
 use serde_json::{Value, json};
 
@@ -39,6 +43,49 @@ async fn progress_edits_the_placeholder_and_the_answer_replaces_it() {
     assert!(bed.sent("/editMessageText").last().unwrap().contains("Done and tested."));
     assert_eq!(bed.sent("/sendMessage").len(), 1, "one message from the start to the answer");
     assert_eq!(bed.event("1").await["state"], "done");
+}
+
+#[tokio::test]
+async fn progress_that_comes_while_the_placeholder_is_edited_is_shown_five_seconds_later() {
+    let bed = bed();
+    bed.telegram(1, "work").await;
+    let task = bed.lease().await.remove(0);
+    let event = EventId::new(bed.event("1").await["id"].as_str().unwrap());
+    let note = NoteProgress {
+        task: TaskId::new(task["taskId"].as_str().unwrap()),
+        epoch: 1,
+        line: "two".to_owned(),
+        cost_micros: None,
+        placeholder: NewSaid {
+            id: inbox::reply_id(&event, 0),
+            conversation: ConversationId::new("telegram:main:700100200"),
+            speaker: Speaker::Agent,
+            agent: None,
+            text: "It is at two.".to_owned(),
+            settled: false,
+        },
+    };
+    let inbox = bed.inbox.clone();
+    bed.outbound.answer(move |sent| {
+        if sent.url.ends_with("/editMessageText") && sent.body.contains("one") {
+            let shard = Shard::new("telegram.main");
+            assert!(inbox.ask(&shard, note.clone()).now_or_never().unwrap().unwrap());
+        }
+        Ok(platform_says(sent))
+    });
+    bed.clock.advance(10_000);
+    renew(&bed, &task, "one", 0).await;
+    let pump = async || {
+        webhook_aggregator::pump(&bed.deps, &Shard::new("telegram.main")).await.unwrap();
+        bed.sent("/editMessageText").len()
+    };
+    bed.clock.advance(4_999);
+    assert_eq!(pump().await, 1);
+    bed.clock.advance(1);
+    assert_eq!(pump().await, 2);
+    assert!(bed.sent("/editMessageText")[1].contains("It is at two."));
+    bed.clock.advance(20_000);
+    assert_eq!(pump().await, 2, "it is shown, and once");
 }
 
 #[tokio::test]
