@@ -3,6 +3,7 @@
 use crate::agent_run::AgentRun;
 use crate::approval::Outcome;
 use crate::files::{AnswerFile, Attachment};
+use crate::run_log::RunLog;
 use crate::{AgentId, ApprovalId, EventId, GatewayId, Micros, TaskId, Tokens};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -278,6 +279,9 @@ pub struct ResultRequest {
     /// The worktree with changes of the run, by its id for `quintet work`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worktree: Option<String>,
+    /// The end of its program's log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<RunLog>,
 }
 
 /// Response of a result; a repeated result gets the same response.

@@ -5,11 +5,11 @@
 use super::{
     Accept, Accepted, Advance, Advanced, ClaimWork, Context, DrainGateway, Enqueue, EventParts,
     FindAnswered, FindButtons, Finish, FinishRun, Forget, GetEvent, GetRun, GetTask, KeepSocket,
-    KeptSession, LeaseTasks, ListEvents, ListGateways, ListOpen, ListSessions, NextDue,
+    KeptSession, LeaseTasks, ListEvents, ListGateways, ListOpen, ListSessions, LogRow, NextDue,
     NoteProgress, NoteUndelivered, OutboxRow, PickSession, PrepareRun, Prepared, ProgressRow,
-    ReadCursor, ReadProgress, ReadSocket, ReadStats, ReadTranscript, Record, RecordSent, Recover,
-    Redeliver, Redelivered, RenewLease, Replay, Replayed, SeenGateway, ShardStats, StartAfresh,
-    StopEvent, Stopping, StoredEvent, TaskRow, Transcript, Undelivered, Wake, Work,
+    ReadCursor, ReadLog, ReadProgress, ReadSocket, ReadStats, ReadTranscript, Record, RecordSent,
+    Recover, Redeliver, Redelivered, RenewLease, Replay, Replayed, SeenGateway, ShardStats,
+    StartAfresh, StopEvent, Stopping, StoredEvent, TaskRow, Transcript, Undelivered, Wake, Work,
 };
 use contracts::outbox::DeliveryStatus;
 use contracts::task::LeasedTask;
@@ -90,6 +90,7 @@ commands! {
         GetTask => Option<TaskRow>,
         ReadSocket => Option<String>,
         ReadProgress => Vec<ProgressRow>,
+        ReadLog => Option<LogRow>,
         GetRun => Option<(TaskRow, StoredEvent)>,
         PrepareRun => Prepared,
         ListGateways => Vec<SeenGateway>,

@@ -1,8 +1,9 @@
 //! The end of a run, and the step that it means for its event.
 
-use super::{Context, Step, TaskState, advance, args, sessions, tasks};
+use super::{Context, Step, TaskState, advance, args, run_log, sessions, tasks};
 use contracts::TaskId;
 use contracts::approval::Outcome;
+use contracts::run_log::RunLog;
 use contracts::task::BackendSession;
 use platform::ports::PortResult;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,8 @@ pub struct FinishRun {
     /// The backend's session, for the next run.
     #[serde(default)]
     pub session: Option<BackendSession>,
+    #[serde(default)]
+    pub log: Option<RunLog>,
     pub event_version: u32,
     pub step: Step,
 }
@@ -60,6 +63,7 @@ impl FinishRun {
         if let Some(session) = &self.session {
             sessions::keep(context, &row, session)?;
         }
+        run_log::keep(context, &row.event_id, &self.task, self.log)?;
         Ok(Finish::First)
     }
 }

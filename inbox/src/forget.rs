@@ -137,7 +137,9 @@ fn forget(context: &Context<'_>, event: &EventId, before_ms: i64) -> PortResult<
     );
     let Some(row) = context.one::<Row>(sql, args![id, before_ms])? else { return Ok(()) };
     keep_keys(context, &row)?;
-    context.exec("DELETE FROM stage WHERE event_id = ?1", args![id])?;
+    for table in ["stage", "run_log"] {
+        context.exec(&format!("DELETE FROM {table} WHERE event_id = ?1"), args![id])?;
+    }
     // Later runs and replays have the same ids with an ending.
     let (first, last) = (format!("{id}~"), format!("{id}~~"));
     for table in ["place", "progress", "stop"] {

@@ -8,8 +8,8 @@
 //! Tables (`schema.rs`): `event` is the log and the dedup memory, `queue` the small hot set of
 //! events that still move, `task` what a gateway may lease, `place` and `drained` which one,
 //! `outbox` what is to be said, `said` the transcript, `session` and `fresh` what a run takes up of
-//! it, `stop` the runs that a person ended, `socket` where a platform goes on, `rate` the limits,
-//! `forgotten` the keys of deleted events.
+//! it, `stop` the runs that a person ended, `run_log` the log of the last one, `socket` where a platform goes on,
+//! `rate` the limits, `forgotten` the keys of deleted events.
 
 mod accept;
 mod advance;
@@ -31,6 +31,7 @@ mod read;
 mod redeliver;
 mod remembered;
 mod replay;
+mod run_log;
 mod schema;
 mod sessions;
 mod socket;
@@ -62,6 +63,7 @@ pub use remembered::{
     Answered, Choice, EventData, EventOrigin, KeptFile, KeptWork, OfferedFile, Press,
 };
 pub use replay::{Replay, Replayed};
+pub use run_log::{LogRow, ReadLog};
 pub use schema::SCHEMA;
 pub use sessions::{KeptSession, ListSessions, PickSession, StartAfresh};
 pub use socket::{KeepSocket, ReadSocket};

@@ -138,6 +138,14 @@ pub const SCHEMA: &[&str] = &[
         cost_micros INTEGER,
         PRIMARY KEY (task_id, seq)
     ) WITHOUT ROWID",
+    // The end of the log of an event's newest run that has ended.
+    "CREATE TABLE IF NOT EXISTS run_log (
+        event_id TEXT PRIMARY KEY,
+        task_id TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        text TEXT NOT NULL,
+        left_out_bytes INTEGER NOT NULL
+    ) WITHOUT ROWID",
     // Runs that a person stopped, with the control input that asked for it.
     "CREATE TABLE IF NOT EXISTS stop (task_id TEXT PRIMARY KEY, event_id TEXT NOT NULL, at_ms INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS drained (gateway_id TEXT PRIMARY KEY, since_ms INTEGER NOT NULL) WITHOUT ROWID",

@@ -289,6 +289,7 @@ async fn a_lease_is_fenced_by_its_epoch_and_a_result_is_taken_once() {
     let version = bed.get(&claimed.id).await.0.version;
     let finish = |epoch| FinishRun {
         session: None,
+        log: None,
         task: task.id.clone(),
         epoch,
         outcome: Outcome::Success,

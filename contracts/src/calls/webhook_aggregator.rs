@@ -10,6 +10,7 @@ use crate::event::{
 use crate::files::StoredFile;
 use crate::monitoring::{InboxStats, SinceQuery};
 use crate::outbox::{Approvers, OutboxAnswer, OutboxRequest};
+use crate::run_log::EventLog;
 use crate::task::{
     DrainRequest, GatewayList, GatewayRow, LeaseRequest, LeasedTask, RenewAnswer, RenewRequest,
     ResultAnswer, ResultRequest, SessionList,
@@ -68,6 +69,14 @@ calls! { WebhookAggregator:
         params: EventId,
         request: EventQuery,
         reply: EventDetail,
+    }
+    /// Read the end of the log that the program of an event's newest run wrote.
+    Get ReadLog "/api/events/{id}/log" {
+        access: OPERATOR,
+        callers: [MonitoringDashboard],
+        refusals: [NotFound],
+        params: EventId,
+        reply: EventLog,
     }
     /// Read a file of a message or of its answer.
     Get ReadFile "/api/files/{id}" {

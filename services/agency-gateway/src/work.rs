@@ -47,6 +47,7 @@ pub(crate) async fn carry_out(
         session: None,
         files,
         worktree: None,
+        log: None,
     };
     guard.keep_while(report::result(deps, &task.task_id, &request)).await;
     ticket.finish(&finish, deps.clock.now_ms());

@@ -38,6 +38,7 @@ mod reaction;
 pub mod render;
 mod replay;
 mod retry;
+mod run_log;
 mod send;
 mod sessions;
 mod sockets;
@@ -91,6 +92,7 @@ pub fn router(deps: Deps) -> Router {
         .call(calls::ListEndpoints, endpoints::list)
         .call(calls::ListEvents, events::list)
         .call(calls::ReadEvent, events::one)
+        .call(calls::ReadLog, run_log::read)
         .call(calls::ReadFile, files::read)
         .call(calls::ReplayEvent, replay::one)
         .call(calls::DeliverEvent, deliver::one)

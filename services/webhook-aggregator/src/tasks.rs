@@ -228,6 +228,7 @@ pub(crate) async fn result(
             outcome: request.outcome,
             text: request.text.clone(),
             session: kept(&request),
+            log: request.log.clone(),
             event_version: event.version,
             step,
         };

@@ -83,6 +83,7 @@ impl World {
 const SECRET: &str = "secret-webhook-aggregator";
 pub const OPERATOR: &str = "operator-token";
 pub const GATEWAY: &str = "gateway-token";
+pub const VIEWER: &str = "viewer-token";
 
 /// `vectors/<channel>.json` of every channel: an endpoint, its webhooks with their verdicts, and an
 /// answer of its API.
@@ -121,6 +122,7 @@ pub fn bed_with(config: Value) -> Bed {
     let auth = Auth::new([
         (Secret::new(OPERATOR), Principal::Scope(Scope::Operator)),
         (Secret::new(GATEWAY), Principal::Scope(Scope::Gateway)),
+        (Secret::new(VIEWER), Principal::Scope(Scope::Viewer)),
         service(ServiceName::PersonalAssistant),
         service(ServiceName::MonitoringDashboard),
     ]);

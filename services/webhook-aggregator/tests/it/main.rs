@@ -20,6 +20,7 @@ mod gateways;
 mod groups;
 mod homeserver;
 mod hooks;
+mod logs;
 mod long_answers;
 mod matrix;
 mod matrix_direct;
