@@ -25,8 +25,8 @@ pub use objects::Objects;
 pub use outbound::{Outbound, OutboundRequest, OutboundResponse};
 pub use programs::{
     Bounds, Changes, Confinement, Exchange, InputFile, LeftFile, MCP_TOKEN, MCP_URL, ProgramEvent,
-    ProgramNetwork, ProgramSpec, Programs, Reach, RelayedSecret, RunLimit, Running, StateFolder,
-    Surroundings, ToolAnswer, ToolCall, ToolServerAccess, Workspace, Worktree,
+    ProgramLog, ProgramNetwork, ProgramSpec, Programs, Reach, RelayedSecret, RunLimit, Running,
+    StateFolder, Surroundings, ToolAnswer, ToolCall, ToolServerAccess, Workspace, Worktree,
 };
 pub use signal::{Signal, begin_wait};
 pub use sql::{Row, Sql, SqlExt, SqlValue, Statement, SyncSql};

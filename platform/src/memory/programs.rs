@@ -164,6 +164,9 @@ impl Programs for MemoryPrograms {
             PortError::clean(PortErrorKind::Invalid, format!("{} was not found", spec.program))
         })?;
         self.started.lock().unwrap().push(spec.clone());
+        if let Some(log) = &spec.log {
+            script.stderr.lines().for_each(|line| log.line(line, 0));
+        }
         let mut lines = script.reads.map(|reads| reads(&spec.stdin)).unwrap_or_default();
         lines.extend(script.lines);
         let ends = !script.hangs && script.replies.is_none();

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use contracts::task::WorkOrder;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// The variable in which a program that may ask finds the address of our MCP server.
 pub const MCP_URL: &str = "QUINTET_MCP_URL";
@@ -52,6 +53,16 @@ pub struct ProgramSpec {
     pub bounds: Bounds,
     /// Files that it is given and may leave; none where nobody would get them.
     pub exchange: Option<Exchange>,
+    /// Takes its standard error, line by line.
+    pub log: Option<Arc<dyn ProgramLog>>,
+}
+
+/// Takes the lines that a program writes for people beside its output.
+pub trait ProgramLog: std::fmt::Debug + Send + Sync {
+    /// A line without its end. `left_out`: bytes after it that were not read.
+    fn line(&self, line: &str, left_out: u64);
+    /// Masks this text in every later line.
+    fn hide(&self, secret: &Secret);
 }
 
 /// The files of a run: those of its message lie in the folder `in` of its work folder, and those

@@ -8,6 +8,7 @@ mod asking;
 pub mod comparison;
 mod confine;
 mod digest;
+mod errors;
 mod exchange;
 mod forward;
 pub mod git;
@@ -285,10 +286,17 @@ impl NativePrograms {
         }
         let keys = self.begin_secrets(spec, made)?;
         if let Some(keys) = &keys {
+            self.hide(spec, keys);
             // The last of two counts.
             environment.extend(keys.variables.iter().cloned());
         }
         Ok(Prepared { orders, environment, relays: (relay, keys) })
+    }
+    /// Nothing that a relay holds for the run shows in its log.
+    fn hide(&self, spec: &ProgramSpec, keys: &SecretsRelay) {
+        let Some(log) = &spec.log else { return };
+        let server = self.tools.iter().map(|server| &server.token);
+        keys.known.iter().chain(&spec.asks_as).chain(server).for_each(|secret| log.hide(secret));
     }
     fn begin_secrets(&self, spec: &ProgramSpec, made: &Made) -> PortResult<Option<SecretsRelay>> {
         if !needs_keys(spec) {

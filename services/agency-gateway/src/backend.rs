@@ -9,6 +9,7 @@ use crate::runner::{Finish, Job, Run, RunEvent, Runner, SignIn, Stopped, Tools, 
 use crate::tool_approvals::{self, ToolApprovals};
 use async_trait::async_trait;
 use contracts::approval::Outcome;
+use contracts::run_log::RunLog;
 use contracts::{Micros, TokenPrices, Tokens};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -290,6 +291,9 @@ impl Run for Resumed {
     }
     async fn unsent(&mut self) -> Vec<String> {
         self.run.unsent().await
+    }
+    fn log(&self) -> Option<RunLog> {
+        self.run.log()
     }
     async fn rest(&mut self, rests: bool) {
         self.run.rest(rests).await;

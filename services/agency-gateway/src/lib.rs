@@ -6,7 +6,8 @@
 //!
 //! * `lease.rs` takes work, `run.rs` carries one task out, `guard.rs` keeps its lease and hears of
 //!   halts, `purse.rs` knows its money, `report.rs` repeats what must be acknowledged.
-//! * `ending.rs` words the answer of a run that was stopped.
+//! * `ending.rs` words the answer of a run that was stopped, `program_log.rs` keeps the end of its
+//!   program's log.
 //! * `board.rs` knows what runs here; the endpoints `run_task.rs`, `tasks.rs`, `halt.rs`,
 //!   `health.rs` read it.
 //! * `runner.rs` says what a runner is, `runners.rs` has all of them, `config.rs` gives each agent
@@ -27,6 +28,7 @@ mod health;
 mod lease;
 mod output;
 mod program;
+mod program_log;
 mod program_run;
 mod purse;
 mod readiness;

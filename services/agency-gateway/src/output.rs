@@ -15,9 +15,12 @@ mod told;
 
 pub(crate) use told::{Told, text_at};
 
+use crate::program_log::Log;
 use contracts::approval::Outcome;
 use platform::config::Section;
+use platform::ports::ProgramLog;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// Maximum bytes of a JSON value that is printed over several lines.
 const BLOCK_BYTES_MAX: usize = 16 << 20;
@@ -114,13 +117,16 @@ pub(crate) struct Output {
     room: usize,
     bytes_max: usize,
     overflowed: bool,
+    /// Takes the lines that are no reports.
+    log: Arc<Log>,
 }
 
 impl Output {
     /// Nothing yet of an output in this format, of which at most `bytes_max` are kept.
-    pub(crate) fn new(format: Format, bytes_max: usize) -> Self {
+    pub(crate) fn new(format: Format, bytes_max: usize, log: Arc<Log>) -> Self {
         Self {
             format,
+            log,
             told: Told::default(),
             lines: Vec::new(),
             block: String::new(),
@@ -210,6 +216,10 @@ impl Output {
         progress
     }
     fn keep(&mut self, line: String, is_json: bool) {
+        match self.format {
+            Format::Text => self.log.answer(&line),
+            _ => self.log.line(&line, 0),
+        }
         let length = line.len() + 1;
         self.overflowed |= length > self.room;
         self.room = self.room.saturating_sub(length);

@@ -8,6 +8,7 @@ use crate::changed;
 use crate::conversation::AFRESH;
 use crate::ending::unfinished;
 use crate::output::{Format, Output};
+use crate::program_log::Log;
 use crate::runner::{
     Ended, Finish, PROGRESS_BYTES_MAX, Run, RunEvent, Stopped, TEXT_BYTES_MAX, Tools,
 };
@@ -15,12 +16,13 @@ use crate::talk::Talk;
 use crate::text::{clean, clip, clip_front};
 use async_trait::async_trait;
 use contracts::approval::Outcome;
+use contracts::run_log::RunLog;
 use contracts::task::BackendSession;
 use contracts::{Micros, TokenPrices, Tokens};
 use futures_util::future::{Either, select};
 use platform::ports::{
-    Bounds, Changes, Clock, LeftFile, PortErrorKind, PortResult, ProgramEvent, ProgramSpec,
-    RunLimit, Running, ToolAnswer,
+    Bounds, Changes, Clock, LeftFile, PortErrorKind, PortResult, ProgramEvent, ProgramLog,
+    ProgramSpec, RunLimit, Running, ToolAnswer,
 };
 use std::pin::pin;
 use std::sync::Arc;
@@ -59,8 +61,10 @@ pub(crate) struct Reading {
 /// Starts the program. Where it cannot be started, the run has ended as unavailable.
 pub(crate) async fn start(tools: &Tools, spec: ProgramSpec, reading: Reading) -> Box<dyn Run> {
     let (program, task) = (spec.program.clone(), spec.task.clone());
+    let log = Arc::new(Log::default());
+    let spec = ProgramSpec { log: Some(log.clone()), ..spec };
     match tools.programs.start(spec).await {
-        Ok(running) => Box::new(ProgramRun::new(running, tools.clock.clone(), reading)),
+        Ok(running) => Box::new(ProgramRun::new(running, tools.clock.clone(), reading, log)),
         Err(error) => {
             tracing::warn!(error = %error, task, "a program could not be started");
             let why = if error.kind == PortErrorKind::Invalid {
@@ -70,8 +74,29 @@ pub(crate) async fn start(tools: &Tools, spec: ProgramSpec, reading: Reading) ->
             };
             let agent = &reading.agent;
             let text = format!("{agent} is not available: its program {program} {why}.");
-            Box::new(Ended(Finish::unavailable(text)))
+            log.line(&error.detail, 0);
+            let ended = Ended(Finish::unavailable(text));
+            Box::new(Unstarted { ended, log: log.read(true) })
         }
+    }
+}
+
+/// A program that could not be started. The log has the reason.
+struct Unstarted {
+    ended: Ended,
+    log: Option<RunLog>,
+}
+
+#[async_trait]
+impl Run for Unstarted {
+    async fn next(&mut self) -> RunEvent {
+        self.ended.next().await
+    }
+    async fn stop(&mut self) -> Stopped {
+        self.ended.stop().await
+    }
+    fn log(&self) -> Option<RunLog> {
+        self.log.clone()
     }
 }
 
@@ -89,6 +114,7 @@ pub(crate) struct ProgramRun {
     ticked: Option<Micros>,
     /// Its changes in a repository.
     changed: Option<Changes>,
+    log: Arc<Log>,
 }
 
 enum Turn {
@@ -104,9 +130,10 @@ impl ProgramRun {
         running: Box<dyn Running>,
         clock: Arc<dyn Clock>,
         mut reading: Reading,
+        log: Arc<Log>,
     ) -> Self {
         let talk = reading.acp.take().map(|work| Talk::new(work, &*running, &*clock));
-        let output = Output::new(reading.format, reading.bytes_max);
+        let output = Output::new(reading.format, reading.bytes_max, log.clone());
         Self {
             reading,
             clock,
@@ -117,6 +144,7 @@ impl ProgramRun {
             end: None,
             ticked: None,
             changed: None,
+            log,
         }
     }
     /// The cost so far, within its bound.
@@ -191,7 +219,9 @@ impl ProgramRun {
             self.grace_until_ms = Some(self.clock.now_ms() + grace_ms);
         }
         let first = progress?.lines().find(|line| !line.trim().is_empty())?.trim().to_owned();
-        Some(clip(&clean(&first), PROGRESS_BYTES_MAX))
+        let shown = clip(&clean(&first), PROGRESS_BYTES_MAX);
+        self.log.line(&shown, 0);
+        Some(shown)
     }
     fn conclude(&mut self, event: Option<ProgramEvent>) -> Finish {
         self.output.close();
@@ -422,6 +452,10 @@ impl Run for ProgramRun {
     }
     async fn unsent(&mut self) -> Vec<String> {
         self.running.unsent().await
+    }
+    fn log(&self) -> Option<RunLog> {
+        let has_answer = self.end.as_ref().is_some_and(|end| end.outcome == Outcome::Success);
+        self.log.read(has_answer)
     }
     async fn rest(&mut self, rests: bool) {
         if let Some(talk) = &mut self.talk {

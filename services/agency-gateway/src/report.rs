@@ -1,12 +1,12 @@
 //! Calls that must be acknowledged: retried with back-off until the server answers yes or no.
 
 use crate::Deps;
-use contracts::TaskId;
 use contracts::approval::{SettleAnswer, SettleRequest};
 use contracts::calls::Call;
 use contracts::calls::personal_assistant::Settle;
 use contracts::calls::webhook_aggregator::FinishTask;
 use contracts::task::ResultRequest;
+use contracts::{Problem, TaskId};
 use futures_util::future::{Either, select};
 use platform::backoff::Exponential;
 use platform::ports::CallError;
@@ -21,8 +21,12 @@ const CLOSING_WAIT_MS: i64 = 1_000;
 pub(crate) fn may_pass(error: &CallError) -> bool {
     match error {
         CallError::Port(_) => true,
-        CallError::Refused(problem) => problem.code.retryable() || problem.status >= 500,
+        CallError::Refused(problem) => passes(problem),
     }
+}
+
+fn passes(problem: &Problem) -> bool {
+    problem.code.retryable() || problem.status >= 500
 }
 
 /// Posts the cost of a run; returns what was posted. A refusal is only logged, because the
@@ -32,16 +36,29 @@ pub(crate) async fn settle(
     task: &TaskId,
     request: &SettleRequest,
 ) -> Option<SettleAnswer> {
-    until_answered::<Settle>(deps, task, request).await
+    until_answered::<Settle>(deps, task, request).await.ok()
 }
 
 /// Reports a result. A stale epoch also counts as an answer: another lease reports instead.
 pub(crate) async fn result(deps: &Deps, task: &TaskId, request: &ResultRequest) {
-    until_answered::<FinishTask>(deps, task, request).await;
+    let refused = until_answered::<FinishTask>(deps, task, request).await.err();
+    // A server of an earlier version takes no log: the answer is worth more.
+    if request.log.is_some() && refused.is_some_and(|problem| is_about_the_log(&problem)) {
+        let without = ResultRequest { log: None, ..request.clone() };
+        let _ = until_answered::<FinishTask>(deps, task, &without).await;
+    }
+}
+
+fn is_about_the_log(problem: &Problem) -> bool {
+    problem.extra.get("field").and_then(|field| field.as_str()) == Some("log")
 }
 
 /// The same report may arrive twice, so the compiler takes only calls that are idempotent.
-async fn until_answered<C>(deps: &Deps, task: &TaskId, request: &C::Request) -> Option<C::Reply>
+async fn until_answered<C>(
+    deps: &Deps,
+    task: &TaskId,
+    request: &C::Request,
+) -> Result<C::Reply, Problem>
 where
     C: Call<Params = TaskId, Request: serde::Serialize + Sync, Reply: serde::de::DeserializeOwned>,
 {
@@ -50,15 +67,15 @@ where
     let mut failures = 0;
     loop {
         match deps.calls.ask::<C>(task, request).await {
-            Ok(reply) => return Some(reply),
-            Err(error) if may_pass(&error) => {
+            Ok(reply) => return Ok(reply),
+            Err(CallError::Refused(problem)) if !passes(&problem) => {
+                tracing::warn!(detail = problem.detail, path, %task, "a report was refused");
+                return Err(*problem);
+            }
+            Err(error) => {
                 failures += 1;
                 tracing::warn!(%error, path, %task, failures, "a report was not acknowledged; it will be repeated");
                 pause(deps, failures).await;
-            }
-            Err(error) => {
-                tracing::warn!(%error, path, %task, "a report was refused");
-                return None;
             }
         }
     }

@@ -13,6 +13,7 @@ use crate::text::clip;
 use crate::{Deps, files, readiness, report, work};
 use contracts::approval::{ApprovalState, ClaimAnswer, ClaimRequest, Outcome, SettleRequest};
 use contracts::calls::personal_assistant::Claim;
+use contracts::run_log::RunLog;
 use contracts::task::{LEASE_MS, LeasedTask, ResultRequest, StopCause};
 use contracts::{AgentId, ApprovalId, ErrorCode, Micros, Problem, TaskId};
 use futures_util::future::{Either, select};
@@ -34,6 +35,8 @@ struct Leavings {
     unsent: Vec<String>,
     /// The worktree that it has changed.
     worktree: Option<String>,
+    /// The end of its program's log.
+    log: Option<RunLog>,
     /// It was stopped before its end.
     ending: Option<Ending>,
 }
@@ -134,6 +137,7 @@ async fn reported(
         session: finish.session.clone(),
         files,
         worktree: left.worktree,
+        log: left.log,
     };
     guard.keep_while(report::result(deps, task, &request)).await;
 }
@@ -348,7 +352,7 @@ async fn drive(deps: &Deps, job: &Job, guard: &Guard<'_>, ticket: &Ticket) -> (F
     let mut run = deps.config.runner(&job.agent).start(&tools, job).await;
     let (finish, ending) = follow(&mut *run, job, guard, ticket, deps).await;
     let (files, unsent) = (run.left().await, run.unsent().await);
-    let leavings = Leavings { files, unsent, worktree: run.worktree(), ending };
+    let leavings = Leavings { files, unsent, worktree: run.worktree(), log: run.log(), ending };
     (finish, leavings)
 }
 

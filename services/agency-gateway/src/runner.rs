@@ -5,6 +5,7 @@ use crate::program::Program;
 use crate::tool_approvals::ToolApprovals;
 use async_trait::async_trait;
 use contracts::approval::Outcome;
+use contracts::run_log::RunLog;
 use contracts::task::{BackendSession, TaskContext};
 use contracts::{AgentId, Micros, TaskId};
 use platform::ports::{Calls, Clock, Exchange, LeftFile, ProgramSpec, Programs};
@@ -64,6 +65,7 @@ impl Job {
             output_bytes_max: program.output_bytes_max,
             bounds: program.bounds,
             exchange: self.exchange.clone(),
+            log: None,
         }
     }
     /// The name of the folder that the agent keeps for its conversation.
@@ -153,6 +155,10 @@ pub trait Run: Send {
     /// Lines for the person about files that could not be handed over, once it has ended.
     async fn unsent(&mut self) -> Vec<String> {
         Vec::new()
+    }
+    /// The end of its program's log, once it has ended.
+    fn log(&self) -> Option<RunLog> {
+        None
     }
     /// Has everything of it rest, or go on. A runner that cannot does nothing; its output is not
     /// read meanwhile.

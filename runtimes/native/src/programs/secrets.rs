@@ -78,6 +78,8 @@ pub(super) struct SecretsRelay {
     serving: JoinHandle<()>,
     /// For the program: each token under its key's name, and the addresses.
     pub(super) variables: Vec<(OsString, OsString)>,
+    /// The keys and the tokens of the run, which no log shows.
+    pub(super) known: Vec<Secret>,
     /// The run that asks, if it may ask, with its way to our MCP server.
     pub(super) asks: Option<(Arc<Asker>, ToolServerAccess)>,
 }
@@ -152,13 +154,14 @@ impl SecretsRelay {
             variables.push((token.into(), entry.token.reveal().into()));
             variables.push((url.into(), address.into()));
         }
+        let known = entries.iter().flat_map(|(entry, ..)| entry.secrets()).collect();
         let entries = entries.into_iter().map(|(entry, ..)| entry).collect();
         let socket = match at {
             ListenAt::Socket(path) => Some(path.to_path_buf()),
             ListenAt::Loopback => None,
         };
         let serving = tokio::spawn(serve(listener, entries));
-        Ok(Self { socket, serving, variables, asks: asks.zip(access) })
+        Ok(Self { socket, serving, variables, known, asks: asks.zip(access) })
     }
 }
 
@@ -183,6 +186,15 @@ impl Entry {
     }
     fn ours(asker: Arc<Asker>) -> Result<Self, String> {
         Ok(Self { token: token()?, host: asker.url().clone(), target: Target::Ours(asker) })
+    }
+    /// Its token, and its key with and without the word before it.
+    fn secrets(&self) -> Vec<Secret> {
+        let text = |bytes| Secret::new(String::from_utf8_lossy(bytes));
+        let mut secrets = vec![self.token.clone()];
+        if let Target::Key { key, .. } = &self.target {
+            secrets.extend([text(key.as_bytes()), text(bare(key))]);
+        }
+        secrets
     }
     /// Whether a request has the token, in this key's header or in one of the usual ones.
     fn is_asked_by(&self, headers: &HeaderMap) -> bool {
@@ -321,6 +333,12 @@ async fn answer(entries: &[Entry], request: Request<Incoming>) -> Answer {
     }
 }
 
+/// The key without the word before it.
+fn bare(key: &HeaderValue) -> &[u8] {
+    let key = key.as_bytes();
+    key.rsplit(|byte| *byte == b' ').next().unwrap_or(key)
+}
+
 /// The response as it comes in, so that events arrive one by one.
 fn relayed(response: reqwest::Response, key: &HeaderValue) -> Answer {
     let (parts, body) = Response::from(response).into_parts();
@@ -329,8 +347,7 @@ fn relayed(response: reqwest::Response, key: &HeaderValue) -> Answer {
     let mut headers = passed_on(parts.headers);
     headers.extend(length.map(|length| (http::header::CONTENT_LENGTH, length)));
     // A host that repeats the request's headers gives no key away by its own.
-    let key = key.as_bytes();
-    let bare = key.rsplit(|byte| *byte == b' ').next().unwrap_or(key);
+    let bare = bare(key);
     let shows = |value: &HeaderValue| value.as_bytes().windows(bare.len()).any(|part| part == bare);
     let kept =
         headers.into_iter().fold((HeaderMap::new(), None), |(mut kept, last), (name, value)| {

@@ -4,6 +4,7 @@
 use super::super::supervise::SUBCOMMAND;
 use super::super::supervise::orders::Orders;
 use super::super::supervise::{END_OF_INPUT, FREEZE, INPUT, THAW};
+use super::errors;
 use super::lines::Lines;
 use super::made::{Ended, Made};
 use super::usage::Usage;
@@ -14,7 +15,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, ChildStdout, Command};
@@ -22,8 +23,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-/// Maximum bytes of standard error to keep.
-const STDERR_BYTES: usize = 4 << 10;
 /// Maximum wait for the supervisor to stop the tree. It allows the tree 5 s; beyond this limit it
 /// is stuck itself.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
@@ -137,7 +136,7 @@ impl Session {
             program: 0,
             status: BufReader::new(status),
             stdout,
-            stderr: tokio::spawn(tail(stderr)),
+            stderr: tokio::spawn(errors::read(stderr, spec.log)),
             feeding: tokio::spawn(feed(
                 control,
                 [orders, spec.stdin.into_bytes()],
@@ -357,17 +356,6 @@ async fn write_part(control: &mut OwnedWriteHalf, part: Vec<u8>) -> std::io::Res
     let length = u64::try_from(part.len()).unwrap_or(0).to_le_bytes();
     control.write_all(&length).await?;
     control.write_all(&part).await
-}
-
-/// The last bytes of a stream as text, after its end.
-async fn tail(mut stream: impl AsyncRead + Unpin) -> String {
-    let mut kept = Vec::new();
-    let mut buffer = vec![0; 4 << 10];
-    while let Ok(n @ 1..) = stream.read(&mut buffer).await {
-        kept.extend_from_slice(buffer.get(..n).unwrap_or_default());
-        kept.drain(..kept.len().saturating_sub(STDERR_BYTES));
-    }
-    String::from_utf8_lossy(&kept).into_owned()
 }
 
 async fn line_of(status: &mut BufReader<OwnedReadHalf>) -> Option<String> {

@@ -4,7 +4,7 @@ use super::*;
 use contracts::Micros;
 
 fn read(format: Format, lines: &[&str]) -> (Vec<String>, Output) {
-    let mut output = Output::new(format, 1 << 20);
+    let mut output = Output::new(format, 1 << 20, Arc::default());
     let progress = lines.iter().filter_map(|line| output.take((*line).to_owned())).collect();
     (progress, output)
 }
@@ -187,7 +187,7 @@ fn json_over_several_lines_is_read_when_it_is_complete() {
     let (_, output) = read(Format::Claude, &lines);
     assert!(output.has_ended());
     assert_eq!(output.answer("a").1, "ok");
-    let mut cut = Output::new(Format::Claude, 1 << 20);
+    let mut cut = Output::new(Format::Claude, 1 << 20, Arc::default());
     lines[..3].iter().for_each(|line| drop(cut.take((*line).to_owned())));
     cut.close();
     assert_eq!(cut.answer("a").1, lines[..3].join("\n"));
@@ -203,7 +203,7 @@ fn reports_of_a_format_that_was_not_named_are_read_without_their_cost() {
 
 #[test]
 fn only_lines_of_an_answer_fill_its_room() {
-    let mut output = Output::new(Format::Claude, 20);
+    let mut output = Output::new(Format::Claude, 20, Arc::default());
     let passing = format!(r#"{{"type":"user","message":"{}"}}"#, "x".repeat(1000));
     output.take(passing);
     assert!(!output.overflowed());

@@ -138,7 +138,7 @@ async fn halt_signal_stops_the_program_at_once() {
     assert_eq!(bed.fakes.bodies::<Settle>()[0]["outcome"], "cancelled");
     assert_eq!(
         bed.fakes.bodies::<FinishTask>()[0],
-        json!({"epoch": 1, "outcome": "cancelled", "text": "It was at: thinking\n\nworker was stopped after spending $0.50. It was halted.", "actualCost": 0.5, "usage": null, "reason": "halted"}),
+        json!({"epoch": 1, "outcome": "cancelled", "text": "It was at: thinking\n\nworker was stopped after spending $0.50. It was halted.", "actualCost": 0.5, "usage": null, "reason": "halted", "log": {"text": "thinking"}}),
         "without a report it costs what was posted"
     );
 }

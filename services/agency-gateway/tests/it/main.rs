@@ -15,6 +15,7 @@ mod files;
 mod http;
 mod knowledge;
 mod lease;
+mod logs;
 mod money;
 mod runners;
 mod sessions;

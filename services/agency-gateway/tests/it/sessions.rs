@@ -128,18 +128,20 @@ async fn claude_code_resumes_its_session_with_the_message_alone() {
 }
 
 #[tokio::test]
-async fn resumed_run_hands_over_its_files() {
+async fn resumed_run_hands_over_its_files_and_its_log() {
     let bed = Bed::start(&worker(json!({"runner": "claude-code"})));
     let sha256 = "0".repeat(64);
     bed.fakes.on::<StoreFile>(move |_, ()| Ok(StoredFile { bytes: 2, sha256: sha256.clone() }));
     let content = Some(Bytes::from_static(b"{}"));
     let leaves = vec![LeftFile { name: "out.json".to_owned(), bytes: 2, content, path: None }];
-    let program = ScriptedProgram { leaves, ..saying(&CLAUDE) };
+    let stderr = "one warning".to_owned();
+    let program = ScriptedProgram { leaves, stderr, ..saying(&CLAUDE) };
     bed.programs.install("claude", program);
     let session = Some(session("claude-code", "s-1", 0));
     bed.plane.push(LeasedTask { session, ..second("Which word?") });
     let result = reported(&bed).await;
     assert_eq!(result["files"][0]["name"], "out.json");
+    assert_eq!(result["log"]["text"], "one warning\nkangaroo");
 }
 
 #[tokio::test]
