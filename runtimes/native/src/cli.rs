@@ -462,4 +462,7 @@ pub struct EventsArgs {
     /// Show the stages and the progress of one event until it ends
     #[arg(long, value_name = "ID", conflicts_with_all = ["state", "limit"])]
     pub follow: Option<String>,
+    /// Show the end of the log that the program of one event's newest run wrote
+    #[arg(long, value_name = "ID", conflicts_with_all = ["state", "limit", "follow"])]
+    pub log: Option<String>,
 }

@@ -13,7 +13,7 @@ use contracts::calls::skill_graph_loader::{
 };
 use contracts::calls::webhook_aggregator::{
     DeliverEvent, DrainGateway, ListEvents, ListGateways, ReadConversation, ReadEvent, ReadFile,
-    ReadInboxStats, ReplayEvent, SendMessage,
+    ReadInboxStats, ReadLog, ReplayEvent, SendMessage,
 };
 use contracts::calls::{Call, Method};
 use contracts::event::{
@@ -27,6 +27,7 @@ use contracts::graph::{
 use contracts::halt::{HaltAnswer, HaltList, HaltRequest, ResumeAnswer, ResumeRequest};
 use contracts::monitoring::{InboxStats, LedgerStats, SinceQuery};
 use contracts::routing::{DecisionRow, Feedback, PoolMember, RoutingStats};
+use contracts::run_log::EventLog;
 use contracts::task::{DrainRequest, GatewayList, GatewayRow};
 use contracts::{
     ApprovalId, ConversationId, EventId, FileId, GatewayId, GraphVersion, ServiceName,
@@ -175,6 +176,11 @@ pub async fn file(deps: &Deps, id: &str) -> Asked<Bytes> {
 
 /// Seconds that an event is waited for.
 const WAIT_S: u32 = 25;
+
+/// The log of the program of an event's newest run.
+pub async fn log(deps: &Deps, id: &EventId) -> Asked<EventLog> {
+    ask::<ReadLog>(deps, id, &()).await
+}
 
 /// An event once it differs from this cursor, or after a while.
 pub async fn event_after(deps: &Deps, id: &str, after: Option<String>) -> Asked<EventDetail> {

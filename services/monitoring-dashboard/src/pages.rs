@@ -20,6 +20,7 @@ pub mod halt;
 pub mod health;
 pub mod layout;
 pub mod menu;
+pub mod program_log;
 pub mod prose;
 pub mod refusal;
 pub mod sign_in;

@@ -5,10 +5,13 @@ use crate::client::Client;
 use crate::exit::{No, Usage, is_no};
 use crate::terminal::{ask, remark, say, say_json, table, watched};
 use anyhow::Result;
-use contracts::calls::webhook_aggregator::{DeliverEvent, ListEvents, ReadEvent, ReplayEvent};
+use contracts::calls::webhook_aggregator::{
+    DeliverEvent, ListEvents, ReadEvent, ReadLog, ReplayEvent,
+};
 use contracts::event::{EventDetail, EventQuery, EventsQuery, ProgressLine, ReplayAnswer, Stage};
+use contracts::run_log::{EventLog, RunLog};
 use contracts::{EventId, Micros};
-use platform::text::short;
+use platform::text::{honest, short};
 use serde::Serialize;
 use serde_json::json;
 use std::io::IsTerminal;
@@ -25,9 +28,12 @@ const WAIT_S: u32 = 25;
 /// # Errors
 /// When the server refuses, and those of [`follow`].
 pub async fn events(client: &Client, asked: EventsArgs, as_json: bool) -> Result<()> {
-    let EventsArgs { state, limit, follow: followed } = asked;
+    let EventsArgs { state, limit, follow: followed, log } = asked;
     if let Some(id) = followed {
         return follow(client, &id, as_json).await;
+    }
+    if let Some(id) = log {
+        return print_log(client, &id, as_json).await;
     }
     let stage = match &state {
         Some(text) => {
@@ -86,6 +92,7 @@ async fn follow(client: &Client, id: &str, as_json: bool) -> Result<()> {
             return match detail.row.state {
                 Stage::Done => Ok(()),
                 state => {
+                    log_at_the_end(client, &detail, as_json).await;
                     let why = detail.row.reason.map(|why| format!(" ({why})")).unwrap_or_default();
                     Err(No(format!("{id} ended {}{why}", state.as_str())).into())
                 }
@@ -97,6 +104,42 @@ async fn follow(client: &Client, id: &str, as_json: bool) -> Result<()> {
         }
         query = next;
     }
+}
+
+/// Prints the log of a run that did not succeed, where there is one and the token may read it.
+async fn log_at_the_end(client: &Client, detail: &EventDetail, as_json: bool) {
+    if detail.row.task_id.is_none() {
+        return;
+    }
+    let Ok(EventLog { log: Some(kept) }) = client.ask::<ReadLog>(&detail.row.id, &()).await else {
+        return;
+    };
+    let text = format!("\nThe program's log:\n{}", log_text(&kept.log));
+    print(as_json, &text, &json!({ "log": kept }));
+}
+
+/// Prints the log of an event's newest run.
+///
+/// # Errors
+/// [`No`] where there is none, and [`Usage`] for what is no id of an event.
+async fn print_log(client: &Client, id: &str, as_json: bool) -> Result<()> {
+    let answer = client.ask::<ReadLog>(&event_id(id)?, &()).await?;
+    if as_json {
+        say_json(&answer);
+        return Ok(());
+    }
+    let Some(kept) = answer.log else {
+        let why = format!("{id} has no log: its program wrote none, or its run has not ended");
+        return Err(No(why).into());
+    };
+    say(&log_text(&kept.log));
+    Ok(())
+}
+
+/// The lines of a log, below one about the bytes that are not in it.
+fn log_text(log: &RunLog) -> String {
+    let left_out = log.left_out().map(|line| format!("{line}\n")).unwrap_or_default();
+    format!("{left_out}{}", honest(&log.text))
 }
 
 /// The next look at an event, after one that took this long, and the pause before it. A server

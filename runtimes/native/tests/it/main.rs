@@ -31,6 +31,7 @@ mod hardening;
 mod http;
 mod imports;
 mod levers;
+mod logs;
 mod matrix;
 mod mcp;
 mod own_network;

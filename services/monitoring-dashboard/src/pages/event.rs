@@ -5,7 +5,7 @@ use super::files;
 use super::layout::Frame;
 use super::menu;
 use super::prose::prose;
-use super::{signs, track};
+use super::{program_log, signs, track};
 use crate::answer::see;
 use crate::refusal::PageResult;
 use crate::session::Owner;
@@ -40,6 +40,7 @@ pub async fn show(
     let frame = Frame::load(&deps, &owner, &noted.note).await;
     let agents = agents.unwrap_or_default();
     let detail = detail?;
+    let log = program_log::read(&deps, &detail).await;
     let runs = !detail.row.state.is_final();
     let body = html! {
         p.crumb { a href=(deps.config.url("/dashboard/events")) { "Events" } }
@@ -53,6 +54,7 @@ pub async fn show(
             div {
                 section.panel { h2 { "Message" } div.prose { (prose(&detail.row.text)) } (track::steps(&detail)) }
                 div #live-progress aria-live="polite" { (progress(&detail)) }
+                div #live-log { (program_log::shown(log.as_ref())) }
                 (replies(&detail))
                 (files::of_event(&deps.config, &owner, &detail))
                 (attempts(&detail))

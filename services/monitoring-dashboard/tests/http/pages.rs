@@ -1,9 +1,10 @@
 //! Content of the pages, and the changes they allow.
 
 use super::bed::{BASE, Bed};
-use contracts::ServiceName;
+use contracts::calls::webhook_aggregator::ReadLog;
 use contracts::event::{Speaker, Stage};
 use contracts::task::UnreadyAgent;
+use contracts::{ErrorCode, Problem, ServiceName};
 use serde_json::json;
 
 #[tokio::test]
@@ -99,6 +100,31 @@ async fn pages_show_script_tags_as_text() {
         );
         assert!(text.contains("&lt;"), "{path} shows it as text");
     }
+}
+
+#[tokio::test]
+async fn log_of_a_program_is_shown_closed_and_as_text_once_its_run_has_ended() {
+    let bed = Bed::new();
+    let cookie = bed.sign_in().await;
+    let path = "/dashboard/events/discord.main.01J8AAAAAAAAAAAAAAAAAAAAA3";
+    let (summary, text) = ("Program’s log</summary>", "&lt;b&gt;no disk&lt;/b&gt;\n&lt;script&gt;");
+    assert!(!bed.get(path, &cookie).await.text.contains(summary), "it had no run");
+    let set = |state: Stage| {
+        let mut events = bed.world.events.lock().unwrap();
+        let found = events.iter_mut().find(|event| path.ends_with(event.row.id.as_str())).unwrap();
+        (found.row.state, found.row.task_id) = (state, Some(found.row.id.as_str().into()));
+    };
+    set(Stage::Failed);
+    let page = bed.get(path, &cookie).await.text;
+    assert!(page.contains(&format!("<details class=\"log\"><summary>{summary}")), "{page}");
+    assert!(page.contains("70 bytes were left out") && page.contains(text), "{page}");
+    assert!(!page.contains("<b>"), "{page}");
+    set(Stage::Running);
+    assert!(!bed.get(path, &cookie).await.text.contains(summary), "its run goes on");
+    set(Stage::Failed);
+    bed.fakes.refuse::<ReadLog>([Problem::new(ErrorCode::NotFound, "an older server")]);
+    let page = bed.get(path, &cookie).await;
+    assert!(page.status == 200 && !page.text.contains(summary));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use contracts::calls::personal_assistant::{
 };
 use contracts::calls::webhook_aggregator::{
     DeliverEvent, DrainGateway, ListEvents, ListGateways, ReadConversation, ReadEvent,
-    ReadInboxStats, ReplayEvent, SendMessage,
+    ReadInboxStats, ReadLog, ReplayEvent, SendMessage,
 };
 use contracts::event::{
     DeliverAnswer, EventDetail, EventList, EventRow, EventsQuery, MessageAccepted, MessageList,
@@ -17,6 +17,7 @@ use contracts::event::{
 };
 use contracts::halt::{HaltAnswer, HaltLevel, HaltList, HaltRequest, HaltRow, ResumeAnswer};
 use contracts::routing::PoolList;
+use contracts::run_log::{EventLog, KeptLog, RunLog};
 use contracts::task::{GatewayList, GatewayRow};
 use contracts::{ApprovalId, ErrorCode, ServiceName};
 use fakes::Neighbours;
@@ -162,6 +163,11 @@ fn events_fake(world: &Arc<World>, fakes: &Neighbours) {
     fakes.on::<ReadEvent>(move |id, _| {
         let found = w.events.lock().unwrap().iter().find(|e| e.row.id == id).cloned();
         found.ok_or_else(|| ApiError::not_found("such event"))
+    });
+    let log = RunLog { text: "<b>no disk</b>\n<script>".to_owned(), left_out_bytes: 70 };
+    fakes.on::<ReadLog>(move |id, ()| {
+        let (task, at) = (id.as_str().into(), "2026-01-01T00:00:00Z".to_owned());
+        Ok(EventLog { log: Some(KeptLog { task, at, log: log.clone() }) })
     });
     fakes.on::<DeliverEvent>(|event_id, ()| Ok(DeliverAnswer { event_id }));
     fakes.on::<ReplayEvent>(|id, ()| {
