@@ -1,5 +1,5 @@
-//! `GET /api/events/{id}/log`: the program's log of an event's newest run. A call of its own, so that
-//! it can be refused to those who may not read conversations.
+//! `GET /api/events/{id}/log`: the program's log of an event's newest run. A call of its own, so
+//! that it can be refused to those who may not read conversations.
 
 use crate::Deps;
 use axum::Json;
