@@ -8,8 +8,8 @@
 //! Tables (`schema.rs`): `event` is the log and the dedup memory, `queue` the small hot set of
 //! events that still move, `task` what a gateway may lease, `place` and `drained` which one,
 //! `outbox` what is to be said, `said` the transcript, `session` and `fresh` what a run takes up of
-//! it, `stop` the runs that a person ended, `run_log` the logs of programs, `socket` where a platform
-//! goes on, `rate` the limits, `forgotten` the keys of deleted events.
+//! it, `stop` the runs that a person ended, `run_log` the logs of programs, `socket` where a
+//! platform goes on, `rate` the limits, `forgotten` the keys of deleted events.
 
 mod accept;
 mod advance;

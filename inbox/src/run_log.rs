@@ -86,8 +86,8 @@ mod tests {
         .await
     }
 
-    fn log(text: &str) -> Option<RunLog> {
-        Some(RunLog { text: text.into(), left_out_bytes: 0 })
+    fn log(text: &str) -> RunLog {
+        RunLog { text: text.into(), left_out_bytes: 0 }
     }
 
     #[tokio::test]
@@ -98,11 +98,14 @@ mod tests {
         let read = async || bed.send(ReadLog { event: event.id.clone() }).await;
         assert_eq!(read().await, None);
         let long = format!("{}\nerror: it broke", "x".repeat(LOG_BYTES_MAX));
-        assert_eq!(run(&bed, &event, event.id.as_str(), log(&long)).await, Finish::First);
+        assert_eq!(run(&bed, &event, event.id.as_str(), Some(log(&long))).await, Finish::First);
         let kept = read().await.map(|row| (row.task_id.0, row.text, row.left_out_bytes));
         let left_out = LOG_BYTES_MAX as u64 + 1;
         assert_eq!(kept, Some((event.id.0.clone(), "error: it broke".into(), left_out)));
-        assert_eq!(end(&bed, &event.id, event.id.as_str(), log("again")).await, Finish::Again);
+        assert_eq!(
+            end(&bed, &event.id, event.id.as_str(), Some(log("again"))).await,
+            Finish::Again
+        );
         assert_eq!(read().await.map(|row| row.text), Some("error: it broke".into()));
     }
 
@@ -111,13 +114,13 @@ mod tests {
         let bed = Bed::new();
         bed.accept_public("1", "a").await;
         let event = bed.claim().await.remove(0);
-        run(&bed, &event, event.id.as_str(), log("first")).await;
+        run(&bed, &event, event.id.as_str(), Some(log("first"))).await;
         let read = async || bed.send(ReadLog { event: event.id.clone() }).await;
         for (number, text) in [(1, Some("second")), (2, None), (3, Some("last"))] {
             bed.send(Replay { event: event.id.clone(), actor: "owner".into() }).await;
             let event = bed.claim().await.remove(0);
             let id = format!("{}~{number}", event.id);
-            run(&bed, &event, &id, text.and_then(log)).await;
+            run(&bed, &event, &id, text.map(log)).await;
             let kept = read().await;
             let expected = text.map(|text| (id, text.to_owned()));
             assert_eq!(kept.map(|row| (row.task_id.0, row.text)), expected);
