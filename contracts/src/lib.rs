@@ -37,7 +37,7 @@ pub use money::Micros;
 pub use problem::Problem;
 pub use scope::Scope;
 pub use service::ServiceName;
-pub use tokens::{TokenPrices, Tokens};
+pub use tokens::{TokenPrices, TokenUsage, Tokens};
 
 /// Before the hex digits of a token's SHA-256, where a runtime is given the digest in its place:
 /// enough to verify the token, of no use to sign in with.

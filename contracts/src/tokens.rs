@@ -13,6 +13,51 @@ pub struct Tokens {
     pub output: u64,
 }
 
+/// The tokens of model calls in buckets that do not overlap: each token is in exactly one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", default)]
+pub struct TokenUsage {
+    /// Read, and neither written to a cache nor read from one.
+    pub input: u64,
+    pub output: u64,
+    pub cache_read: u64,
+    /// Written to a cache for five minutes, or for as long as the server decides.
+    pub cache_write: u64,
+    /// Written to a cache for an hour.
+    pub cache_write_1h: u64,
+}
+
+impl TokenUsage {
+    /// All tokens of the prompt; tiers of prices are by this number.
+    pub const fn prompt(self) -> u64 {
+        self.input
+            .saturating_add(self.cache_read)
+            .saturating_add(self.cache_write)
+            .saturating_add(self.cache_write_1h)
+    }
+    /// The sum, bucket by bucket.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            input: self.input.saturating_add(other.input),
+            output: self.output.saturating_add(other.output),
+            cache_read: self.cache_read.saturating_add(other.cache_read),
+            cache_write: self.cache_write.saturating_add(other.cache_write),
+            cache_write_1h: self.cache_write_1h.saturating_add(other.cache_write_1h),
+        }
+    }
+    /// As the ledger keeps it, in the names of the Messages API: [`Tokens::of_usage`] reads it.
+    pub fn record(self) -> Value {
+        serde_json::json!({
+            "input_tokens": self.input,
+            "output_tokens": self.output,
+            "cache_read_input_tokens": self.cache_read,
+            "cache_creation_input_tokens": self.cache_write.saturating_add(self.cache_write_1h),
+        })
+    }
+}
+
 /// Dollars per million tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenPrices {

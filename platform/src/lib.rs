@@ -4,6 +4,7 @@
 //! * [`edge`]: problems, sign-in, request ids, limits: the same HTTP manners for every service.
 //! * [`config`]: reads a section of the configuration and lists everything that is wrong with it.
 //! * [`agents`]: the only reader of `[agents.<id>]`, and the facts about each runner.
+//! * [`models`]: the only reader of `[models.<name>]`, and the prices of models.
 //! * [`files`]: limits, names and types of files that people and agents send.
 //! * [`names`]: what a name that does not exist may mean.
 //! * [`backup`]: a service's tables as objects, and back.
@@ -19,6 +20,7 @@ pub mod edge;
 pub mod files;
 #[cfg(feature = "memory")]
 pub mod memory;
+pub mod models;
 pub mod names;
 pub mod ports;
 pub mod secret;

@@ -22,7 +22,7 @@ pub use dial::{Dial, Frame, Socket};
 pub use emergency::{Emergency, NoEmergency};
 pub use kv::Kv;
 pub use objects::Objects;
-pub use outbound::{Outbound, OutboundRequest, OutboundResponse};
+pub use outbound::{Outbound, OutboundRequest, OutboundResponse, OutboundStream};
 pub use programs::{
     Bounds, Changes, Confinement, Exchange, InputFile, LeftFile, MCP_TOKEN, MCP_URL, ProgramEvent,
     ProgramLog, ProgramNetwork, ProgramSpec, Programs, Reach, RelayedSecret, RunLimit, Running,

@@ -127,6 +127,7 @@ const WASM: &[&str] = &[
     "platform",
     "inbox",
     "text-model",
+    "model-client",
     "webhook-aggregator",
     "agency-router",
     "skill-graph-loader",

@@ -84,6 +84,7 @@ fn allowed(package: &str, services: &[&str]) -> Option<Vec<String>> {
         "platform" => list(&["contracts"]),
         "inbox" => list(&["contracts", "platform"]),
         "text-model" => list(&["contracts"]),
+        "model-client" => list(&["contracts", "platform"]),
         "graph-folder" => list(&["contracts", "platform", "sandbox", "skill-graph-loader"]),
         "fakes" => list(&["contracts", "platform"]),
         "xtask" => list(&["contracts"]),
@@ -115,6 +116,8 @@ fn allowed(package: &str, services: &[&str]) -> Option<Vec<String>> {
         "webhook-aggregator" => list(&["contracts", "platform", "inbox"]),
         // Pure algorithms are crates of their own.
         "agency-router" => list(&["contracts", "platform", "text-model"]),
+        // The two that ask models.
+        "personal-assistant" | "agency-gateway" => list(&["contracts", "platform", "model-client"]),
         name if services.contains(&name) => list(&["contracts", "platform"]),
         _ => None,
     }

@@ -3,12 +3,14 @@
 use crate::http_client::{self, is_near};
 use async_trait::async_trait;
 use bytes::BytesMut;
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
 use platform::config::is_safe_url;
 use platform::ports::{
-    Outbound, OutboundRequest, OutboundResponse, PortError, PortErrorKind, PortResult,
+    Outbound, OutboundRequest, OutboundResponse, OutboundStream, PortError, PortErrorKind,
+    PortResult,
 };
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// Outbound requests.
 pub struct ReqwestOutbound {
@@ -40,6 +42,28 @@ impl ReqwestOutbound {
     }
 }
 
+impl ReqwestOutbound {
+    /// The request as reqwest has it, without a time limit.
+    fn builder(&self, request: OutboundRequest) -> PortResult<reqwest::RequestBuilder> {
+        if !is_safe_url(&request.url) {
+            return Err(PortError::clean(
+                PortErrorKind::Invalid,
+                "the address is neither https nor on this machine",
+            ));
+        }
+        let client = if is_near(&request.url) { &self.near } else { &self.client };
+        let mut builder = client.request(request.method, &request.url).body(request.body);
+        for (name, value) in request.headers {
+            builder = builder.header(name, value);
+        }
+        Ok(builder)
+    }
+}
+
+fn late() -> PortError {
+    PortError::unknown(PortErrorKind::Timeout, "no answer in time")
+}
+
 fn failed(error: &reqwest::Error) -> PortError {
     let text = error.to_string();
     if error.is_connect() {
@@ -60,20 +84,8 @@ impl Outbound for ReqwestOutbound {
         request: OutboundRequest,
         bytes_max: usize,
     ) -> PortResult<OutboundResponse> {
-        if !is_safe_url(&request.url) {
-            return Err(PortError::clean(
-                PortErrorKind::Invalid,
-                "the address is neither https nor on this machine",
-            ));
-        }
-        let client = if is_near(&request.url) { &self.near } else { &self.client };
-        let mut builder = client
-            .request(request.method, &request.url)
-            .timeout(Duration::from_millis(request.timeout_ms))
-            .body(request.body);
-        for (name, value) in request.headers {
-            builder = builder.header(name, value);
-        }
+        let limit = Duration::from_millis(request.timeout_ms);
+        let builder = self.builder(request)?.timeout(limit);
         // Telegram's URL contains the bot's token, so the error must not contain the URL.
         let answer = builder.send().await.map_err(|e| failed(&e.without_url()))?;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
@@ -90,5 +102,23 @@ impl Outbound for ReqwestOutbound {
             body.extend_from_slice(&chunk);
         }
         Ok(OutboundResponse { status, headers, body: body.freeze() })
+    }
+    async fn open(&self, request: OutboundRequest) -> PortResult<OutboundStream> {
+        let limit = Duration::from_millis(request.timeout_ms);
+        let sent = self.builder(request)?.send();
+        let answer = timeout(limit, sent).await.map_err(|_| late())?;
+        let answer = answer.map_err(|e| failed(&e.without_url()))?;
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        let parts = Some(answer.bytes_stream().boxed());
+        let body = stream::unfold(parts, move |parts| async move {
+            let mut parts = parts?;
+            match timeout(limit, parts.next()).await {
+                Ok(Some(Ok(part))) => Some((Ok(part), Some(parts))),
+                Ok(Some(Err(error))) => Some((Err(failed(&error.without_url())), None)),
+                Ok(None) => None,
+                Err(_) => Some((Err(late()), None)),
+            }
+        });
+        Ok(OutboundStream { status, headers, body: body.boxed() })
     }
 }
