@@ -178,6 +178,9 @@ pub struct RenewRequest {
     /// The cost of the run so far, micro-dollars.
     #[serde(default)]
     pub cost_micros: Option<i64>,
+    /// How far its next step may bring the cost. It is not begun before that is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub need_micros: Option<i64>,
 }
 
 /// Response of a renewal: whether the run goes on, and how far it may spend.
@@ -238,6 +241,9 @@ pub struct RenewedRequest {
     /// The cost of the run so far, micro-dollars.
     #[serde(default)]
     pub cost_micros: Option<i64>,
+    /// How far its next step may bring the cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub need_micros: Option<i64>,
 }
 
 /// `POST /personal-assistant/api/tasks/{taskId}/renew`: a run without a lease, started by
@@ -250,6 +256,9 @@ pub struct RenewClaimRequest {
     /// The cost of the run so far, micro-dollars.
     #[serde(default)]
     pub cost_micros: Option<i64>,
+    /// How far its next step may bring the cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub need_micros: Option<i64>,
 }
 
 /// `POST /api/tasks/{taskId}/result`.

@@ -226,23 +226,25 @@ impl Client {
 }
 
 /// An answer of an error status.
-async fn refused(mut answer: OutboundStream) -> Failure {
-    let number = |name: &str| answer.header(name).and_then(|text| text.trim().parse::<f64>().ok());
-    let wait = number("retry-after-ms").or_else(|| number("retry-after").map(|s| s * 1000.0));
-    let should_retry = match answer.header("x-should-retry") {
-        Some("true") => Some(true),
-        Some("false") => Some(false),
-        _ => None,
-    };
+async fn refused(answer: OutboundStream) -> Failure {
+    let OutboundStream { status, headers, body: mut parts } = answer;
     let mut body = BytesMut::new();
-    while let Some(Ok(part)) = answer.body.next().await {
+    while let Some(Ok(part)) = parts.next().await {
         if body.len() + part.len() > ERROR_BYTES_MAX {
             break;
         }
         body.extend_from_slice(&part);
     }
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let number = |name: &str| header(name).and_then(|text| text.trim().parse::<f64>().ok());
+    let wait = number("retry-after-ms").or_else(|| number("retry-after").map(|s| s * 1000.0));
+    let should_retry = match header("x-should-retry") {
+        Some("true") => Some(true),
+        Some("false") => Some(false),
+        _ => None,
+    };
     let error = AskError::Status {
-        status: answer.status,
+        status,
         message: error_words(&body),
         retry_after_ms: wait.filter(|wait| wait.is_finite()).map(|wait| wait as i64),
     };

@@ -6,13 +6,15 @@
 //! [`Agents::read`] and report nothing. The rest of a value that cannot be read is strict: its
 //! price is unknown, its run may have effects, its daily budget is 0.
 
+mod asked;
 mod kinds;
 mod price;
 
-pub use kinds::{DEFAULT, KINDS, LATER, RunnerKind};
+pub use kinds::{DEFAULT, KINDS, RunnerKind};
 pub use price::Price;
 
 use crate::config::{Report, Section};
+use crate::models::{Model, Models, Use};
 use contracts::{AgentId, Micros};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -33,6 +35,8 @@ pub struct Agent {
     pub keeps_session: bool,
     /// `history`: earlier turns of the conversation that a run is handed.
     pub history: u32,
+    /// The model that its runs ask, for a runner that is calls to one; after it its fallback.
+    pub models: Vec<Model>,
 }
 
 /// Default of `history`.
@@ -41,13 +45,15 @@ const HISTORY: u32 = 10;
 const HISTORY_MAX: i64 = 100;
 
 impl Agent {
-    /// An agent without a table: [`DEFAULT`] runs it for nothing.
-    pub fn unlisted(id: &str) -> Self {
-        let price = DEFAULT.price(None, None);
+    /// An agent without a table: the model for such agents runs it, else [`DEFAULT`] for nothing.
+    fn unlisted(id: &str, models: &[Model]) -> Self {
+        let model = models.first();
+        let runner = model.map_or(DEFAULT, |model| asked::runner_of(model.api));
         Self {
             id: id.to_owned(),
-            runner: Some(DEFAULT),
-            price,
+            runner: Some(runner),
+            price: runner.price(None, model.map(|model| model.prices.highest())),
+            models: models.to_vec(),
             daily_budget: None,
             max_cost: None,
             keeps_session: true,
@@ -67,9 +73,17 @@ impl Agent {
         self.runner.is_none_or(|kind| kind.is_program)
     }
 
-    fn read(id: &str, kinds: &[RunnerKind], section: &mut Section<'_>) -> Self {
-        let runner = runner(kinds, section);
-        let price = price(runner, section);
+    fn read(id: &str, kinds: &[RunnerKind], models: &Models, section: &mut Section<'_>) -> Self {
+        let for_agents = models.used_for(Use::Agents);
+        let runner = runner(kinds, for_agents, section);
+        let model = match runner.and_then(|kind| kind.asks) {
+            Some(_) if !section.has("runner") => for_agents.cloned(),
+            Some(api) => asked::read(api, models, section),
+            None => None,
+        };
+        let price = price(runner, model.as_ref(), section);
+        let fallback = model.as_ref().and_then(|model| models.fallback(model));
+        let asked = model.map(|model| asked::priced(model, price));
         let daily_budget = section.dollars("daily_budget");
         let unreadable = section.has("daily_budget").then_some(Micros::ZERO);
         let max_cost = max_cost(price, section);
@@ -85,6 +99,7 @@ impl Agent {
             keeps_session,
             // Each message by itself, unless the owner says more.
             history: turns.unwrap_or(if keeps_session { HISTORY } else { 0 }),
+            models: asked.into_iter().chain(fallback.cloned()).collect(),
         }
     }
 }
@@ -92,7 +107,11 @@ impl Agent {
 /// All agents of the file. Ids are compared without case, so that no spelling finds a cheaper
 /// runner.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Agents(BTreeMap<String, Agent>);
+pub struct Agents {
+    listed: BTreeMap<String, Agent>,
+    /// The model for agents that are not listed, and its fallback.
+    models: Vec<Model>,
+}
 
 impl Agents {
     /// Reads `[agents]` of the whole configuration (the file as JSON). The gateway reports the
@@ -113,41 +132,52 @@ impl Agents {
         mut each: impl FnMut(&Agent, Section<'a>),
     ) -> Self {
         let mut table = Section::new(root.get("agents"), "agents", report);
-        let mut agents = Self::default();
+        // The assistant reports the problems of models.
+        let models = Models::read(root, &Report::default());
+        let for_agents = models.chain_for(Use::Agents).into_iter().cloned().collect();
+        let mut agents = Self { listed: BTreeMap::new(), models: for_agents };
         for id in table.names() {
             let is_table = table.value(&id).is_some_and(Value::is_object);
             let mut section = table.section(&id);
-            let mut agent = Agent::read(&id, kinds, &mut section);
+            let mut agent = Agent::read(&id, kinds, &models, &mut section);
             if !is_table {
                 agent = Agent { runner: None, price: Price::Unknown, ..agent };
             }
-            if let Some(other) = agents.0.get(&id.to_lowercase()) {
+            if let Some(other) = agents.listed.get(&id.to_lowercase()) {
                 let message = format!("differs from {} in capitals only.", other.id);
                 table.wrong(&id, &message, "Keep one of the two: ids are compared without case.");
             }
             each(&agent, section);
-            agents.0.insert(id.to_lowercase(), agent);
+            agents.listed.insert(id.to_lowercase(), agent);
         }
         agents
     }
     /// The agent of this id, in any case.
     pub fn get(&self, id: &str) -> Option<&Agent> {
-        self.0.get(&id.to_lowercase())
+        self.listed.get(&id.to_lowercase())
     }
-    /// The agent of this id; one that the file does not list is [`Agent::unlisted`].
+    /// The agent of this id. One that the file does not list is run by the model for such agents,
+    /// else by [`DEFAULT`] for nothing.
     pub fn agent(&self, id: &AgentId) -> Agent {
-        self.get(id.as_str()).cloned().unwrap_or_else(|| Agent::unlisted(id.as_str()))
+        let unlisted = || Agent::unlisted(id.as_str(), &self.models);
+        self.get(id.as_str()).cloned().unwrap_or_else(unlisted)
     }
     /// All agents of the file, in the order of their ids in lower case.
     pub fn iter(&self) -> impl Iterator<Item = &Agent> {
-        self.0.values()
+        self.listed.values()
     }
 }
 
-/// The runner that the table names; [`DEFAULT`] when it names none.
-fn runner(kinds: &[RunnerKind], section: &mut Section<'_>) -> Option<RunnerKind> {
+/// The runner that the table names. When it names none, that of the model for agents, else
+/// [`DEFAULT`].
+fn runner(
+    kinds: &[RunnerKind],
+    for_agents: Option<&Model>,
+    section: &mut Section<'_>,
+) -> Option<RunnerKind> {
     let Some(name) = section.text("runner") else {
-        return (!section.has("runner")).then_some(DEFAULT);
+        let unnamed = for_agents.map_or(DEFAULT, |model| asked::runner_of(model.api));
+        return (!section.has("runner")).then_some(unnamed);
     };
     let known = kinds.iter().copied().find(|kind| kind.name == name);
     if known.is_none() {
@@ -157,23 +187,15 @@ fn runner(kinds: &[RunnerKind], section: &mut Section<'_>) -> Option<RunnerKind>
 }
 
 fn refuse(name: &str, kinds: &[RunnerKind], section: &Section<'_>) {
-    if LATER.contains(&name) {
-        section.wrong(
-            "runner",
-            &format!("\"{name}\" is not in this version."),
-            "Use \"command\" with the agent's own program for now, or \"knowledge\".",
-        );
-    } else {
-        let names: Vec<_> = kinds.iter().map(|kind| kind.name).collect();
-        section.wrong(
-            "runner",
-            &format!("\"{name}\" is no runner."),
-            &format!("The runners are: {}.", names.join(", ")),
-        );
-    }
+    let names: Vec<_> = kinds.iter().map(|kind| kind.name).collect();
+    section.wrong(
+        "runner",
+        &format!("\"{name}\" is no runner."),
+        &format!("The runners are: {}.", names.join(", ")),
+    );
 }
 
-fn price(runner: Option<RunnerKind>, section: &mut Section<'_>) -> Price {
+fn price(runner: Option<RunnerKind>, model: Option<&Model>, section: &mut Section<'_>) -> Price {
     let stated = section.dollars("estimated_cost");
     let tokens = section.token_prices();
     if stated.is_some() && tokens.is_some() {
@@ -184,6 +206,7 @@ fn price(runner: Option<RunnerKind>, section: &mut Section<'_>) -> Price {
         );
     }
     let unreadable = stated.is_none() && section.has("estimated_cost");
+    let tokens = tokens.or_else(|| model.map(|model| model.prices.highest()));
     match runner.filter(|_| !unreadable) {
         Some(kind) => kind.price(stated, tokens),
         None => Price::Unknown,
@@ -245,7 +268,7 @@ mod tests {
     #[test]
     fn an_unreadable_agent_is_read_strictly() {
         for bad in
-            [json!({"runner": "openai"}), json!({"runner": "shell"}), json!({"runner": true})]
+            [json!({"runner": "gemini"}), json!({"runner": "shell"}), json!({"runner": true})]
         {
             let (agents, problems) = read(&json!({ "a": bad }));
             let agent = agents.get("a").unwrap();
@@ -282,13 +305,5 @@ mod tests {
     fn ids_that_differ_in_capitals_only_are_refused() {
         let (_, problems) = read(&json!({"A": {"runner": "command"}, "a": {}}));
         assert_eq!(problems, ["agents.a: differs from A in capitals only."]);
-    }
-
-    #[test]
-    fn runners_of_a_later_version_are_refused_by_name() {
-        for name in LATER {
-            let (_, problems) = read(&json!({"a": {"runner": name}}));
-            assert_eq!(problems, [format!("agents.a.runner: \"{name}\" is not in this version.")]);
-        }
     }
 }

@@ -193,27 +193,29 @@ fn read_uses(section: &mut Section<'_>) -> BTreeSet<Use> {
 }
 
 /// All models of the file.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Models {
     by_name: BTreeMap<String, Model>,
+    /// Also of tables that cannot be read.
+    names: Vec<String>,
+    list: PriceList,
 }
 
 impl Models {
     /// Reads `[models]` of the whole configuration (the file as JSON), with every problem in the
     /// report.
     pub fn read(root: &Value, report: &Report) -> Self {
-        let list = price_list(root, report);
         let mut table = Section::new(root.get("models"), "models", report);
-        let mut models = Self::default();
-        for name in table.names() {
-            if let Some(model) = Model::read(&name, &list, table.section(&name)) {
-                models.by_name.insert(name, model);
+        let names = table.names();
+        let mut models = Self { by_name: BTreeMap::new(), names, list: price_list(root, report) };
+        for name in &models.names {
+            if let Some(model) = Model::read(name, &models.list, table.section(name)) {
+                models.by_name.insert(name.clone(), model);
             }
         }
-        let names: Vec<String> = table.names();
         for model in models.by_name.values() {
             let Some(fallback) = &model.fallback else { continue };
-            if !names.contains(fallback) || *fallback == model.name {
+            if !models.has(fallback) || *fallback == model.name {
                 report.add(
                     format!("models.{}.fallback", model.name),
                     format!("is \"{fallback}\", which is no other model of this file."),
@@ -237,9 +239,22 @@ impl Models {
     pub fn get(&self, name: &str) -> Option<&Model> {
         self.by_name.get(name)
     }
+    /// Whether the file has a table of this name, even if it cannot be read.
+    pub fn has(&self, name: &str) -> bool {
+        self.names.iter().any(|known| known == name)
+    }
+    /// The prices of models that the file does not name.
+    pub fn list(&self) -> &PriceList {
+        &self.list
+    }
     /// The model for a use.
     pub fn used_for(&self, what: Use) -> Option<&Model> {
         self.all_for(what).next()
+    }
+    /// The model for a use, and after it its fallback.
+    pub fn chain_for(&self, what: Use) -> Vec<&Model> {
+        let model = self.used_for(what);
+        model.into_iter().chain(model.and_then(|model| self.fallback(model))).collect()
     }
     /// The model to ask when this one cannot be reached.
     pub fn fallback(&self, model: &Model) -> Option<&Model> {

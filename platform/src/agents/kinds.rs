@@ -2,10 +2,10 @@
 //!
 //! To add one: its file in `services/agency-gateway/src/runners/` (with its `mod` in `runners.rs`),
 //! and its line in [`for_each_runner!`](crate::for_each_runner). A line names the module and states
-//! the facts that every service needs. The gateway builds its registry from the same lines. A name
-//! that was in [`LATER`] moves out of it.
+//! the facts that every service needs. The gateway builds its registry from the same lines.
 
 use super::price::Price;
+use crate::models::Api;
 use contracts::{Micros, TokenPrices};
 
 /// The properties of a runner that every service needs.
@@ -19,6 +19,8 @@ pub struct RunnerKind {
     pub uses_model: bool,
     /// A run may change something: the owner decides whether a lost one is repeated.
     pub may_have_effects: bool,
+    /// A run is calls to a model of `[models.<name>]` with this protocol.
+    pub asks: Option<Api>,
 }
 
 impl RunnerKind {
@@ -44,12 +46,14 @@ impl RunnerKind {
 macro_rules! for_each_runner {
     ($then:ident) => {
         $then! {
-            knowledge: RunnerKind { name: "knowledge", is_program: false, uses_model: false, may_have_effects: false },
-            command: RunnerKind { name: "command", is_program: true, uses_model: true, may_have_effects: true },
-            claude_code: RunnerKind { name: "claude-code", is_program: true, uses_model: true, may_have_effects: true },
-            codex: RunnerKind { name: "codex", is_program: true, uses_model: true, may_have_effects: true },
-            acp: RunnerKind { name: "acp", is_program: true, uses_model: true, may_have_effects: true },
-            openclaw: RunnerKind { name: "openclaw", is_program: true, uses_model: true, may_have_effects: true },
+            knowledge: RunnerKind { name: "knowledge", is_program: false, uses_model: false, may_have_effects: false, asks: None },
+            command: RunnerKind { name: "command", is_program: true, uses_model: true, may_have_effects: true, asks: None },
+            claude_code: RunnerKind { name: "claude-code", is_program: true, uses_model: true, may_have_effects: true, asks: None },
+            codex: RunnerKind { name: "codex", is_program: true, uses_model: true, may_have_effects: true, asks: None },
+            acp: RunnerKind { name: "acp", is_program: true, uses_model: true, may_have_effects: true, asks: None },
+            anthropic: RunnerKind { name: "anthropic", is_program: false, uses_model: true, may_have_effects: false, asks: Some($crate::models::Api::Anthropic) },
+            openai: RunnerKind { name: "openai", is_program: false, uses_model: true, may_have_effects: false, asks: Some($crate::models::Api::OpenAi) },
+            openclaw: RunnerKind { name: "openclaw", is_program: true, uses_model: true, may_have_effects: true, asks: None },
         }
     };
 }
@@ -64,18 +68,15 @@ macro_rules! kinds {
 }
 for_each_runner!(kinds);
 
-/// Names of runners that a later version has.
-pub const LATER: &[&str] = &["anthropic", "openai"];
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn names_are_unique_and_none_is_of_a_later_version() {
+    fn names_are_unique() {
         let names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
         for (at, name) in names.iter().enumerate() {
-            assert!(!names[at + 1..].contains(name) && !LATER.contains(name), "{name}");
+            assert!(!names[at + 1..].contains(name), "{name}");
         }
         assert_eq!(DEFAULT.name, "knowledge");
     }

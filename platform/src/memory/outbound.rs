@@ -4,6 +4,7 @@ use crate::ports::{
     Outbound, OutboundRequest, OutboundResponse, PortError, PortErrorKind, PortResult,
 };
 use async_trait::async_trait;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// A recorded request.
@@ -21,6 +22,7 @@ type Script = dyn Fn(&Sent) -> PortResult<OutboundResponse> + Send + Sync;
 pub struct MemoryOutbound {
     sent: Mutex<Vec<Sent>>,
     script: Mutex<Arc<Script>>,
+    hangs: AtomicBool,
 }
 
 impl MemoryOutbound {
@@ -28,7 +30,8 @@ impl MemoryOutbound {
     pub fn new(
         script: impl Fn(&Sent) -> PortResult<OutboundResponse> + Send + Sync + 'static,
     ) -> Self {
-        Self { sent: Mutex::default(), script: Mutex::new(Arc::new(script)) }
+        let script = Mutex::new(Arc::new(script) as Arc<Script>);
+        Self { sent: Mutex::default(), script, hangs: AtomicBool::new(false) }
     }
     /// Changes the answers from now on.
     pub fn answer(
@@ -36,6 +39,10 @@ impl MemoryOutbound {
         script: impl Fn(&Sent) -> PortResult<OutboundResponse> + Send + Sync + 'static,
     ) {
         *self.script.lock().unwrap() = Arc::new(script);
+    }
+    /// Answers nothing from now on.
+    pub fn hang(&self) {
+        self.hangs.store(true, Ordering::Relaxed);
     }
     /// The requests so far.
     pub fn sent(&self) -> Vec<Sent> {
@@ -65,6 +72,9 @@ impl Outbound for MemoryOutbound {
             body: String::from_utf8_lossy(&request.body).into_owned(),
         };
         self.sent.lock().unwrap().push(sent.clone());
+        if self.hangs.load(Ordering::Relaxed) {
+            return std::future::pending().await;
+        }
         let script = self.script.lock().unwrap().clone();
         let answer = script(&sent)?;
         if answer.body.len() > bytes_max {

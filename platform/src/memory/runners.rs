@@ -9,6 +9,7 @@ pub const READING: RunnerKind = RunnerKind {
     is_program: false,
     uses_model: true,
     may_have_effects: false,
+    asks: None,
 };
 /// Starts a program without a model, which may change something.
 pub const WRITING: RunnerKind = RunnerKind {
@@ -16,4 +17,5 @@ pub const WRITING: RunnerKind = RunnerKind {
     is_program: true,
     uses_model: false,
     may_have_effects: true,
+    asks: None,
 };

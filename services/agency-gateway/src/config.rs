@@ -3,6 +3,7 @@
 //!
 //! The gateway is the one service that reports the problems of `[agents]`.
 
+use crate::model_run;
 use crate::program::{Program, check_paths};
 use crate::runner::{Runner, SignIn, UnknownModel};
 use crate::runners::{self, Entry, REGISTRY};
@@ -32,7 +33,8 @@ pub struct Config {
     pub files: FileLimits,
     /// By the agent's id in lower case.
     runners: BTreeMap<String, (Agent, Arc<dyn Runner>)>,
-    default: Arc<dyn Runner>,
+    /// Of agents that the file does not list.
+    default: (Agent, Arc<dyn Runner>),
 }
 
 impl Default for Config {
@@ -42,9 +44,16 @@ impl Default for Config {
             workspace_roots: Vec::new(),
             files: FileLimits::default(),
             runners: BTreeMap::new(),
-            default: runners::default(),
+            default: default_of(&Agents::default()),
         }
     }
+}
+
+/// The runner of agents that the file does not list.
+fn default_of(agents: &Agents) -> (Agent, Arc<dyn Runner>) {
+    let unlisted = agents.agent(&AgentId::from(""));
+    let runner = model_run::of(&unlisted).unwrap_or_else(runners::default);
+    (unlisted, runner)
 }
 
 impl Config {
@@ -58,10 +67,11 @@ impl Config {
         let mut config = Self::read_gateway(root, report);
         let secrets = Secrets::read(root, report);
         let kinds: Vec<RunnerKind> = registry.iter().map(|entry| entry.kind).collect();
-        Agents::read_each(&kinds, root, report, |agent, section| {
+        let agents = Agents::read_each(&kinds, root, report, |agent, section| {
             let runner = read_runner(registry, &secrets, agent, section);
             config.runners.insert(agent.id.to_lowercase(), (agent.clone(), runner));
         });
+        config.default = default_of(&agents);
         config
     }
     fn read_gateway(root: &Value, report: &Report) -> Self {
@@ -77,12 +87,14 @@ impl Config {
     /// The runner of this agent.
     pub fn runner(&self, id: &AgentId) -> &dyn Runner {
         let listed = self.runners.get(&id.as_str().to_lowercase());
-        listed.map_or(&*self.default, |(_, runner)| &**runner)
+        let (_, runner) = listed.unwrap_or(&self.default);
+        &**runner
     }
     /// Whether a run of this agent may cost something here.
     pub(crate) fn may_cost(&self, id: &AgentId) -> bool {
         let listed = self.runners.get(&id.as_str().to_lowercase());
-        listed.is_some_and(|(agent, _)| agent.price != Price::Known(Micros::ZERO))
+        let (agent, _) = listed.unwrap_or(&self.default);
+        agent.price != Price::Known(Micros::ZERO)
     }
     /// The agents to lease for: the default runner serves every agent.
     pub fn leases(&self) -> Vec<String> {
@@ -248,7 +260,7 @@ mod tests {
     #[test]
     fn config_lists_all_problems_at_once() {
         let (_, problems) = read(json!({"gateway": {"capacity": 65, "speed": 1}, "agents": {
-            "a": {"runner": "openai"}, "b": {"runner": "shell"}, "c": {"runner": "command"},
+            "a": {"runner": "gemini"}, "b": {"runner": "shell"}, "c": {"runner": "command"},
             "d": {"command": ["x"]}, "e": {"env": ["QUINTET_OPERATOR_TOKEN", "A=B"], "timeout_s": 0, "colour": "red"}}}));
         let paths: Vec<_> = problems.iter().map(|p| p.split(": ").next().unwrap()).collect();
         assert_eq!(
@@ -266,7 +278,7 @@ mod tests {
                 "agents.e.colour"
             ]
         );
-        assert!(problems.iter().any(|p| p.contains("\"openai\" is not in this version")));
+        assert!(problems.iter().any(|p| p.contains("\"gemini\" is no runner")));
     }
 
     #[test]

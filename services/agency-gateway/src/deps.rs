@@ -4,7 +4,7 @@ use crate::board::Board;
 use crate::config::Config;
 use contracts::GatewayId;
 use platform::edge::Auth;
-use platform::ports::{Background, Calls, Clock, Programs, Signal};
+use platform::ports::{Background, Calls, Clock, Outbound, Programs, Signal};
 use std::sync::Arc;
 
 /// The gateway's ports and settings. Clones share the board: hand one to [`crate::router`] and one
@@ -18,6 +18,8 @@ pub struct Deps {
     pub signal: Arc<dyn Signal>,
     pub background: Arc<dyn Background>,
     pub programs: Arc<dyn Programs>,
+    /// Requests to the configured models only.
+    pub outbound: Arc<dyn Outbound>,
     pub auth: Auth,
     pub config: Arc<Config>,
     pub gateway_id: GatewayId,

@@ -158,22 +158,20 @@ impl<'a> Guard<'a> {
     async fn renew(&self) -> Option<StopReason> {
         let sent_ms = self.deps.clock.now_ms();
         let mut times = self.times();
-        let spent = self.purse.spent();
-        let answer = match select(
-            pin!(self.ask(spent)),
-            self.deps.clock.sleep_until(times.until_ms),
-        )
-        .await
-        {
-            Either::Left((answer, _)) => answer,
-            Either::Right(((), _)) => return Some(StopReason::LeaseLost),
-        };
+        let (spent, need) = (self.purse.spent(), self.purse.needed());
+        let answer =
+            match select(pin!(self.ask(spent, need)), self.deps.clock.sleep_until(times.until_ms))
+                .await
+            {
+                Either::Left((answer, _)) => answer,
+                Either::Right(((), _)) => return Some(StopReason::LeaseLost),
+            };
         let now = self.deps.clock.now_ms();
         match answer {
             Ok(answer) => {
                 // The lease counts from the request, not from the response, because the server's
                 // clock started earlier.
-                self.purse.hear(spent, &answer);
+                self.purse.hear(spent.max(need), &answer);
                 let next_ms = if self.purse.is_paused() { RENEW_PAUSED_MS } else { RENEW_EVERY_MS };
                 self.set(Times {
                     sent_ms,
@@ -207,16 +205,21 @@ impl<'a> Guard<'a> {
             && matches!(error.status(), Some(404 | 409))
             && !report::may_pass(error)
     }
-    async fn ask(&self, spent: Option<Micros>) -> Result<RenewAnswer, CallError> {
-        let cost_micros = spent.map(|cost| cost.0);
+    async fn ask(
+        &self,
+        spent: Option<Micros>,
+        need: Option<Micros>,
+    ) -> Result<RenewAnswer, CallError> {
+        let (cost_micros, need_micros) = (spent.map(|cost| cost.0), need.map(|cost| cost.0));
         let progress = self.note.lock().unwrap_or_else(PoisonError::into_inner).take();
         match &self.tie {
             Tie::Lease { epoch } => {
-                let request = RenewRequest { epoch: *epoch, progress, cost_micros };
+                let request = RenewRequest { epoch: *epoch, progress, cost_micros, need_micros };
                 self.deps.calls.ask::<RenewTask>(self.task, &request).await
             }
             Tie::Direct { claim_token } => {
-                let request = RenewClaimRequest { claim_token: claim_token.clone(), cost_micros };
+                let claim_token = claim_token.clone();
+                let request = RenewClaimRequest { claim_token, cost_micros, need_micros };
                 self.deps.calls.ask::<RenewClaim>(self.task, &request).await
             }
         }

@@ -26,6 +26,8 @@ mod guard;
 mod halt;
 mod health;
 mod lease;
+mod model_run;
+mod model_talk;
 mod output;
 mod program;
 mod program_log;

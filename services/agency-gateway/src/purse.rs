@@ -25,8 +25,10 @@ pub(crate) struct Purse {
 #[derive(Default)]
 struct Inner {
     spent: Option<Micros>,
+    /// How far its next step may bring the cost.
+    need: Option<Micros>,
     limit: Micros,
-    /// The highest cost that a renewal has brought to the server.
+    /// The highest cost, or need, that a renewal has brought to the server.
     told: Micros,
     paused: bool,
     cause: Option<Cause>,
@@ -34,7 +36,7 @@ struct Inner {
 
 impl Inner {
     fn is_short(&self) -> bool {
-        self.spent.is_some_and(|spent| spent > self.limit && spent > self.told)
+        self.spent.max(self.need).is_some_and(|cost| cost > self.limit && cost > self.told)
     }
 }
 
@@ -53,6 +55,19 @@ impl Purse {
         if inner.is_short() {
             self.due.notify(usize::MAX);
         }
+    }
+    /// Notes how far the next step may bring the cost. Above the limit a renewal is due at once.
+    pub(crate) fn need(&self, cost: Micros) {
+        let mut inner = self.lock();
+        inner.need = Some(cost);
+        if inner.is_short() {
+            self.due.notify(usize::MAX);
+        }
+    }
+    /// How far the next step may bring the cost, where that is more than it has cost.
+    pub(crate) fn needed(&self) -> Option<Micros> {
+        let inner = self.lock();
+        inner.need.filter(|need| Some(*need) > inner.spent)
     }
     /// The cost so far, if the run has reported any.
     pub(crate) fn spent(&self) -> Option<Micros> {

@@ -151,6 +151,7 @@ async fn with_files(
     ticket: &Ticket,
 ) -> (Finish, Leavings) {
     job.claim = Some(Secret::new(&claim.claim_token));
+    job.cost_limit = claim.cost_limit;
     match guard.keep_while(files::fetch(deps, &job.context.attachments)).await {
         Ok(exchange) => {
             job.exchange = Some(exchange);
@@ -347,6 +348,7 @@ async fn drive(deps: &Deps, job: &Job, guard: &Guard<'_>, ticket: &Ticket) -> (F
         calls: deps.calls.clone(),
         programs: deps.programs.clone(),
         clock: deps.clock.clone(),
+        outbound: deps.outbound.clone(),
     };
     // Starting is short and never cut off: a program half started could not be stopped.
     let mut run = deps.config.runner(&job.agent).start(&tools, job).await;
@@ -383,13 +385,14 @@ async fn follow(
                 last = Some(line);
             }
             Ok(RunEvent::Cost(cost)) => guard.purse.spend(cost),
+            Ok(RunEvent::Needs(cost)) => guard.purse.need(cost),
             Ok(RunEvent::Finished(finish)) => return (finish, None),
             Err(why) => return stop(run, why, job, guard, last).await,
         }
     }
 }
 
-/// Waits while the run has cost more than it may, until the server has granted more or ended it.
+/// Waits while the run has cost, or is about to cost, more than it may, until the server has granted more or ended it.
 /// Its output is not read meanwhile. While the owner is asked, everything of it rests.
 async fn afford(
     run: &mut dyn Run,

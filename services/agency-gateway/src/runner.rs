@@ -8,7 +8,7 @@ use contracts::approval::Outcome;
 use contracts::run_log::RunLog;
 use contracts::task::{BackendSession, TaskContext};
 use contracts::{AgentId, Micros, TaskId};
-use platform::ports::{Calls, Clock, Exchange, LeftFile, ProgramSpec, Programs};
+use platform::ports::{Calls, Clock, Exchange, LeftFile, Outbound, ProgramSpec, Programs};
 use platform::secret::Secret;
 use serde_json::Value;
 use std::sync::Arc;
@@ -120,6 +120,9 @@ pub enum RunEvent {
     Progress(String),
     /// Its cost so far, all together; never less than before.
     Cost(Micros),
+    /// Its next step may bring the cost to this. It begins with the next call of [`Run::next`],
+    /// which comes when so much is held.
+    Needs(Micros),
     Finished(Finish),
 }
 
@@ -171,6 +174,8 @@ pub struct Tools {
     pub calls: Arc<dyn Calls>,
     pub programs: Arc<dyn Programs>,
     pub clock: Arc<dyn Clock>,
+    /// Requests to the configured models only.
+    pub outbound: Arc<dyn Outbound>,
 }
 
 /// The runner of one agent, with its keys read from the configuration.

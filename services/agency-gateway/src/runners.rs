@@ -7,10 +7,12 @@
 //! [`Run`]: crate::runner::Run
 
 mod acp;
+mod anthropic;
 mod claude_code;
 mod codex;
 mod command;
 mod knowledge;
+mod openai;
 mod openclaw;
 
 use crate::program::Program;

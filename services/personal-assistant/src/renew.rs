@@ -1,10 +1,11 @@
 //! Renewals of a run: `POST /internal/renewed` for a leased one, `POST /api/tasks/{id}/renew` for
 //! one that was started without a lease. Each brings the cost so far. It counts as held at once;
-//! when it exceeds the limit, `top_up` finds out whether the run goes on.
+//! when it, or what the next step may cost, exceeds the limit, `top_up` finds out whether the run
+//! goes on.
 
 use crate::cut_off::{self, Last};
 use crate::store::{self, Answers, ApprovalRow, HALTED, NEWEST_CLAIM, SKEW_MS};
-use crate::top_up::{self, Word};
+use crate::top_up::{self, Cost, Word};
 use crate::{Deps, claim, ledger};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -42,8 +43,8 @@ pub async fn renewed(
     State(deps): State<Deps>,
     JsonBody(request): JsonBody<RenewedRequest>,
 ) -> ApiResult<Json<RenewAnswer>> {
-    let renewal = keep(&deps, request.task_id.as_str(), request.cost_micros).await?;
-    Ok(renewal.answer())
+    let report = (request.cost_micros, request.need_micros);
+    Ok(keep(&deps, request.task_id.as_str(), report).await?.answer())
 }
 
 /// `POST /api/tasks/{taskId}/renew`.
@@ -59,12 +60,20 @@ pub async fn renew(
             "The claimToken is not the one of this task's newest claim.",
         ));
     }
-    Ok(keep(&deps, &task, request.cost_micros).await?.answer())
+    let report = (request.cost_micros, request.need_micros);
+    Ok(keep(&deps, &task, report).await?.answer())
 }
 
-async fn keep(deps: &Deps, task: &str, cost: Option<i64>) -> ApiResult<Renewal> {
+async fn keep(
+    deps: &Deps,
+    task: &str,
+    (cost, need): (Option<i64>, Option<i64>),
+) -> ApiResult<Renewal> {
     let now_ms = deps.clock.now_ms();
-    let cost = cost.filter(|cost| *cost >= 0).map(|cost| Micros(cost.min(COST_MAX)));
+    let amount = |given: Option<i64>| {
+        given.filter(|given| *given >= 0).map(|given| Micros(given.min(COST_MAX)))
+    };
+    let (cost, need) = (amount(cost), amount(need).unwrap_or_default());
     let mut batch = Vec::new();
     if let Some(cost) = cost {
         batch.extend([report(task, cost), ledger::count(task, cost)]);
@@ -96,10 +105,11 @@ async fn keep(deps: &Deps, task: &str, cost: Option<i64>) -> ApiResult<Renewal> 
         return stop(StopCause::CutOff, Some("The server lost contact with its machine."));
     }
     let spent = Micros(last.cost_u.unwrap_or(0));
-    if !renewed || spent <= limit {
+    let need = need.max(spent);
+    if !renewed || need <= limit {
         return Ok(Renewal { limit, word: Word::GoOn });
     }
-    let (word, limit) = top_up::seek(deps, &row, spent, limit).await?;
+    let (word, limit) = top_up::seek(deps, &row, Cost { spent, need, limit }).await?;
     Ok(Renewal { limit, word })
 }
 

@@ -43,24 +43,32 @@ fn used_up() -> Word {
     Word::Stop(StopCause::Budget, Some("The budget does not cover more.".to_owned()))
 }
 
+/// The cost of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Cost {
+    /// So far.
+    pub spent: Micros,
+    /// With its next step, at most; at least `spent`.
+    pub need: Micros,
+    /// How far it may go.
+    pub limit: Micros,
+}
+
 /// A run that needs more money.
 struct Run<'a> {
     deps: &'a Deps,
     approval: &'a ApprovalRow,
     spent: Micros,
+    need: Micros,
     limit: Micros,
     now_ms: i64,
 }
 
-/// Finds out whether the run of this approval, which has spent more than its limit, goes on; with
-/// its limit from now on.
-pub async fn seek(
-    deps: &Deps,
-    approval: &ApprovalRow,
-    spent: Micros,
-    limit: Micros,
-) -> ApiResult<(Word, Micros)> {
-    let run = Run { deps, approval, spent, limit, now_ms: deps.clock.now_ms() };
+/// Finds out whether the run of this approval, which needs more than its limit, goes on; with its
+/// limit from now on.
+pub async fn seek(deps: &Deps, approval: &ApprovalRow, cost: Cost) -> ApiResult<(Word, Micros)> {
+    let Cost { spent, need, limit } = cost;
+    let run = Run { deps, approval, spent, need, limit, now_ms: deps.clock.now_ms() };
     let asked: Vec<ApprovalRow> = deps
         .sql
         .all(
@@ -98,18 +106,18 @@ impl Run<'_> {
             agent: &self.approval.agent,
             kind: &self.approval.kind,
             operation: self.approval.operation.as_deref(),
-            estimated: self.spent,
+            estimated: self.need,
             estimate_is_ours: true,
             price: agent.price,
             flat: Micros::ZERO,
             max_cost: agent.max_cost,
             is_allowed: false,
         };
-        match policy::more_money(&ask, &owner.rules, self.spent, self.approval.amount()) {
+        match policy::more_money(&ask, &owner.rules, self.need, self.approval.amount()) {
             MoreMoney::Grant(to) => self.raise(to, None).await,
             MoreMoney::Stop(why) => Ok((Word::Stop(StopCause::Budget, Some(why)), self.limit)),
             MoreMoney::Ask { more, why } => {
-                let more = more.min(self.room().await?.minus(self.spent));
+                let more = more.min(self.room().await?.minus(self.need));
                 if more == Micros::ZERO {
                     return Ok((used_up(), self.limit));
                 }
@@ -137,7 +145,7 @@ impl Run<'_> {
         }
         let order = TopUp {
             task: &self.approval.task,
-            need: self.spent,
+            need: self.need,
             to,
             from: from.map_or(&self.approval.task, |row| &row.task),
             now_ms: self.now_ms,
@@ -150,7 +158,7 @@ impl Run<'_> {
                 let approved = "EXISTS (SELECT 1 FROM approvals q JOIN hold mine ON mine.task = q.task WHERE q.id = ?6 AND q.state = 'approved' AND mine.exp > ?5)";
                 batch.push(ledger::top_up(order, approved).bind(&row.id));
                 let step = |text: String, first: &str| {
-                    sql!(text, first, self.now_ms, &self.approval.task, self.spent)
+                    sql!(text, first, self.now_ms, &self.approval.task, self.need)
                 };
                 batch.push(step(
                     format!("UPDATE approvals SET state = 'consumed' WHERE id = ?1 AND state = 'approved' AND ?2 > 0 AND {raised}"),
@@ -173,7 +181,7 @@ impl Run<'_> {
     }
 
     async fn take_over(&self, question: &ApprovalRow) -> ApiResult<(Word, Micros)> {
-        self.raise(self.spent.plus(question.amount()), Some(question)).await
+        self.raise(self.need.plus(question.amount()), Some(question)).await
     }
 
     /// Asks the owner where the run itself was, or would have been, asked about.
@@ -191,7 +199,13 @@ impl Run<'_> {
             "description": run.description,
             "costLimitMicros": more.0,
         }))?;
-        let reason = format!("It has spent {}, and may spend {}. {why}", self.spent, self.limit);
+        let next = if self.need > self.spent {
+            format!(" Its next step may bring that to {}.", self.need)
+        } else {
+            String::new()
+        };
+        let reason =
+            format!("It has spent {}, and may spend {}.{next} {why}", self.spent, self.limit);
         let insert = Statement::new(
             "INSERT INTO approvals (id, task, fingerprint, digest, state, version, kind, agent, description, estimated_u, amount_u,
                  declared_free, reason, policies, monitoring, requested_at, requested_by, expires_at, attempt, channel, event_id, tops_up)

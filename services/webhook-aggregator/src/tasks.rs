@@ -158,7 +158,11 @@ pub(crate) async fn renew(
     // The claim lives as long as the run, and the ledger says whether its cost fits. Not knowing
     // that is no reason to let it spend on: the caller asks again, and stops at the end of its
     // lease.
-    let renewed = RenewedRequest { task_id: task, cost_micros: request.cost_micros };
+    let renewed = RenewedRequest {
+        task_id: task,
+        cost_micros: request.cost_micros,
+        need_micros: request.need_micros,
+    };
     Ok(Json(deps.calls.ask::<ReportRenewed>(&(), &renewed).await?))
 }
 

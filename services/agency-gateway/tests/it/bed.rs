@@ -16,10 +16,10 @@ use http_body_util::BodyExt;
 use platform::config::Report;
 use platform::edge::{ApiError, Auth, Principal, Scope};
 use platform::memory::{
-    ManualClock, MemoryCalls, MemoryPrograms, MemorySignal, ScriptedProgram, Switchboard,
-    TokioBackground,
+    ManualClock, MemoryCalls, MemoryOutbound, MemoryPrograms, MemorySignal, ScriptedProgram,
+    Switchboard, TokioBackground,
 };
-use platform::ports::{Clock, Signal};
+use platform::ports::{Clock, PortError, PortErrorKind, Signal};
 use platform::secret::Secret;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -107,6 +107,8 @@ pub struct Bed {
     pub clock: Arc<ManualClock>,
     pub signal: Arc<MemorySignal>,
     pub programs: Arc<MemoryPrograms>,
+    /// The server of every model.
+    pub outbound: Arc<MemoryOutbound>,
     pub deps: Deps,
     stop: Option<oneshot::Sender<()>>,
     serving: Option<tokio::task::JoinHandle<()>>,
@@ -122,6 +124,9 @@ impl Bed {
         let clock = Arc::new(ManualClock::default());
         let signal = Arc::new(MemorySignal::new(clock.clone()));
         let programs = Arc::new(MemoryPrograms::default());
+        let outbound = Arc::new(MemoryOutbound::new(|_| {
+            Err(PortError::clean(PortErrorKind::Unavailable, "nobody listens"))
+        }));
         let switchboard = Switchboard::default();
         let fakes = neighbours(&switchboard, &plane);
         let tokens = Scope::ALL.map(|scope| (Secret::new(scope.as_str()), Principal::Scope(scope)));
@@ -131,12 +136,23 @@ impl Bed {
             signal: signal.clone(),
             background: Arc::new(TokioBackground),
             programs: programs.clone(),
+            outbound: outbound.clone(),
             auth: Auth::new(tokens),
             config: Arc::new(config),
             gateway_id: GatewayId::from("gw"),
             board: Board::default(),
         };
-        let bed = Self { plane, fakes, clock, signal, programs, deps, stop: None, serving: None };
+        let bed = Self {
+            plane,
+            fakes,
+            clock,
+            signal,
+            programs,
+            outbound,
+            deps,
+            stop: None,
+            serving: None,
+        };
         bed.claims();
         bed.approval(None);
         bed.knows(Knowledge::default());
@@ -200,6 +216,7 @@ impl Bed {
             calls: self.deps.calls.clone(),
             programs: self.deps.programs.clone(),
             clock: self.deps.clock.clone(),
+            outbound: self.deps.outbound.clone(),
         }
     }
     pub fn halts(&self) {

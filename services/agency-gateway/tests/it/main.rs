@@ -16,6 +16,7 @@ mod http;
 mod knowledge;
 mod lease;
 mod logs;
+mod models;
 mod money;
 mod runners;
 mod sessions;

@@ -10,8 +10,8 @@ use contracts::approval::Outcome;
 use contracts::task::TaskContext;
 use contracts::{AgentId, Micros, TaskId};
 use platform::config::Report;
-use platform::memory::ScriptedProgram;
 use platform::memory::runners::WRITING;
+use platform::memory::{MemoryOutbound, ScriptedProgram};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -28,11 +28,30 @@ fn job() -> Job {
     }
 }
 
+/// An agent `a` of this runner, and a model of each protocol.
+fn table(runner: &str, command: &[&str]) -> serde_json::Value {
+    let url = "http://127.0.0.1:9";
+    let model = |api| json!({"api": api, "base_url": url, "model": "m", "input_price": 1, "output_price": 1});
+    json!({
+        "models": { "one": model("anthropic"), "other": model("openai") },
+        "agents": { "a": { "runner": runner, "command": command } },
+    })
+}
+
+/// Models that say this.
+fn speaks(bed: &Bed, text: &str) {
+    let body = json!({
+        "content": [{"type": "text", "text": text}],
+        "stop_reason": "end_turn",
+        "choices": [{"message": {"content": text}, "finish_reason": "stop"}],
+    });
+    bed.outbound.answer(move |_| Ok(MemoryOutbound::json(200, &body)));
+}
+
 /// Starts the job with an agent of this runner.
 async fn start(bed: &Bed, runner: &str, command: &[&str], job: &Job) -> Box<dyn Run> {
-    let agent = json!({ "runner": runner, "command": command });
     let report = Report::default();
-    let config = Config::read(&json!({ "agents": { "a": agent } }), &report);
+    let config = Config::read(&table(runner, command), &report);
     assert_eq!(report.into_problems(), [], "{runner}");
     let tools = bed.tools();
     config.runner(&job.agent).start(&tools, job).await
@@ -51,6 +70,7 @@ async fn runner_ends_once_and_stays_within_its_size() {
     for entry in REGISTRY {
         let bed = Bed::idle(&json!({}));
         bed.programs.install("tool", saying(&["x".repeat(400_000).as_str()]));
+        speaks(&bed, &"x".repeat(400_000));
         let mut run = start(&bed, entry.kind.name, &["tool"], &job()).await;
         let first = end(&mut *run).await;
         assert_eq!(end(&mut *run).await, first, "{}", entry.kind.name);
@@ -69,6 +89,7 @@ async fn runner_can_be_stopped_twice() {
     for entry in REGISTRY {
         let bed = Bed::idle(&json!({}));
         bed.silence();
+        bed.outbound.hang();
         bed.programs.install("tool", hanging());
         let mut run = start(&bed, entry.kind.name, &["tool"], &job()).await;
         run.stop().await;
@@ -84,6 +105,7 @@ async fn runner_never_lets_a_message_choose_the_program() {
         let is_spoken_to = matches!(entry.kind.name, "acp" | "openclaw");
         let plain = saying(&["ok"]);
         bed.programs.install("tool", if is_spoken_to { program(answers) } else { plain });
+        speaks(&bed, "ok");
         end(&mut *start(&bed, entry.kind.name, &["tool"], &job()).await).await;
         let written = bed.programs.written().concat();
         for spec in bed.programs.started() {
@@ -98,9 +120,7 @@ async fn runner_never_lets_a_message_choose_the_program() {
 #[test]
 fn a_runner_names_a_program_where_its_kind_says_so() {
     for entry in REGISTRY {
-        let table =
-            json!({ "agents": { "a": { "runner": entry.kind.name, "command": ["tool"] } } });
-        let config = Config::read(&table, &Report::default());
+        let config = Config::read(&table(entry.kind.name, &["tool"]), &Report::default());
         assert_eq!(config.programs().count() == 1, entry.kind.is_program, "{}", entry.kind.name);
     }
 }
