@@ -16,8 +16,8 @@ use platform::ports::{Clock, Outbound, OutboundRequest, OutboundStream};
 use serde_json::Value;
 use std::sync::Arc;
 
-/// Attempts after the first (as in the providers' own clients).
-const RETRIES: u32 = 2;
+/// Attempts after the first, as in the providers' own clients.
+pub const RETRIES: u32 = 2;
 /// Between attempts where the server names no wait.
 const BACKOFF: Exponential = Exponential { first_ms: 500, max_ms: 8_000 };
 /// A server that asks for a longer wait is not waited for.
@@ -63,6 +63,8 @@ impl Reply {
 pub struct Client {
     pub outbound: Arc<dyn Outbound>,
     pub clock: Arc<dyn Clock>,
+    /// Attempts after the first, mostly [`RETRIES`].
+    pub retries: u32,
 }
 
 /// A failed attempt.
@@ -145,7 +147,8 @@ impl Client {
             failures += 1;
             let again = failure.should_retry.unwrap_or_else(|| failure.error.may_pass());
             let wait = self.wait_ms(&failure.error, failures);
-            let (true, Some(wait)) = (again && !failure.has_begun && failures <= RETRIES, wait)
+            let (true, Some(wait)) =
+                (again && !failure.has_begun && failures <= self.retries, wait)
             else {
                 return Err(failure);
             };

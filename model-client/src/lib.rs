@@ -14,7 +14,7 @@ mod reading;
 mod reservation;
 mod sse;
 
-pub use client::{Client, Reply};
+pub use client::{Client, RETRIES, Reply};
 pub use error::AskError;
 pub use question::{Format, Image, Message, Part, Question, Role, Stop, Tool};
 pub use reservation::{Held, Reservation};

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use contracts::{Micros, TokenUsage};
 use futures_util::StreamExt;
 use model_client::{
-    AskError, Client, Format, Held, Image, Message, Part, Question, Reservation, Role, Stop, Tool,
+    AskError, Client, Format, Held, Image, Message, Part, Question, RETRIES, Reservation, Role,
+    Stop, Tool,
 };
 use platform::config::Report;
 use platform::memory::ManualClock;
@@ -109,7 +110,7 @@ struct Asked {
 
 async fn ask_with(server: &Arc<Server>, chain: &[&str], question: &Question, held: f64) -> Asked {
     let clock = Arc::new(ManualClock::at(NOW));
-    let client = Client { outbound: server.clone(), clock: clock.clone() };
+    let client = Client { outbound: server.clone(), clock: clock.clone(), retries: RETRIES };
     let models = models();
     let chain: Vec<&Model> = chain.iter().map(|name| models.get(name).unwrap()).collect();
     let mut reservation = Reservation::of(&Dollars(held));
@@ -318,7 +319,7 @@ async fn attempts_of_unknown_effect_count_as_their_ceilings() {
     let asked = ask(&server, "claude").await;
     assert!(matches!(asked.reply, Err(AskError::Port(_))), "{:?}", asked.reply);
     let clock = Arc::new(ManualClock::at(NOW));
-    let client = Client { outbound: server.clone(), clock };
+    let client = Client { outbound: server.clone(), clock, retries: RETRIES };
     let ceiling = client.ceiling(models().get("claude").unwrap(), &hello());
     assert_eq!((server.asked(), asked.spent), (3, Micros(ceiling.0 * 3)));
 

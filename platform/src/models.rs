@@ -193,7 +193,7 @@ fn read_uses(section: &mut Section<'_>) -> BTreeSet<Use> {
 }
 
 /// All models of the file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Models {
     by_name: BTreeMap<String, Model>,
     /// Also of tables that cannot be read.

@@ -64,7 +64,7 @@ impl Row {
 }
 
 /// A list of prices.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PriceList {
     /// The day on which it was compared with the providers' pages, `2026-11-20`.
@@ -76,8 +76,7 @@ impl PriceList {
     /// The list of this version.
     pub fn shipped() -> Self {
         // A test reads it, so it is never empty.
-        serde_json::from_str(SHIPPED)
-            .unwrap_or_else(|_| Self { checked: String::new(), models: Vec::new() })
+        serde_json::from_str(SHIPPED).unwrap_or_default()
     }
     /// Reads a list, with the reason why it is none.
     ///

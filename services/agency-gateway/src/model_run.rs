@@ -14,7 +14,7 @@ use contracts::{Micros, TokenUsage};
 use event_listener::Event;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either, select};
-use model_client::{Client, Held};
+use model_client::{Client, Held, RETRIES};
 use platform::agents::Agent;
 use platform::config::Section;
 use platform::models::Model;
@@ -66,7 +66,11 @@ impl Runner for ModelAgent {
             let text = format!("{} is not available: it has no model.", job.agent);
             return Box::new(crate::runner::Ended(Finish::unavailable(text)));
         }
-        let client = Client { outbound: tools.outbound.clone(), clock: tools.clock.clone() };
+        let client = Client {
+            outbound: tools.outbound.clone(),
+            clock: tools.clock.clone(),
+            retries: RETRIES,
+        };
         let talk = Talk {
             client,
             calls: tools.calls.clone(),

@@ -7,6 +7,7 @@
 use crate::ask::{self, Answer, Placed};
 use crate::digests::{digest, fingerprint};
 use crate::ledger::{self, Amounts, Reserve, Shortfall};
+use crate::own_work;
 use crate::owner::Owner;
 use crate::policy::{self, Ask, Ruling, Verdict, id};
 use crate::request::{self, NAME_CHARS_MAX};
@@ -70,6 +71,11 @@ fn ruling_of(
     };
     if ask.is_for_the_owner() {
         // The run that asks has a price of its own; a tool call costs what the caller says.
+        ask.price = Price::Known(Micros::ZERO);
+        ask.max_cost = None;
+    }
+    // Work of the assistant itself has its ceiling for a price.
+    if own_work::KINDS.contains(&request.kind.as_str()) {
         ask.price = Price::Known(Micros::ZERO);
         ask.max_cost = None;
     }

@@ -1,12 +1,12 @@
-//! The service's part of the configuration: `[budget]`, the model that breaks ties, and the price
-//! and budget of each agent.
+//! The service's part of the configuration: `[budget]`, `[models]`, and the price and budget of each
+//! agent.
 
-use crate::model::Model;
 use crate::transcription::Transcriber;
 use crate::{daily_time, window};
 use contracts::{AgentId, Micros};
 use platform::agents::{Agents, Price};
 use platform::config::{Report, Section};
+use platform::models::Models;
 use serde_json::Value;
 
 /// Default budget of a day: $50.
@@ -22,8 +22,7 @@ pub struct Config {
     pub time_zone: String,
     /// Price and daily budget of each agent.
     pub agents: Agents,
-    /// The model that may choose between two agents.
-    tie_breaker: Option<Model>,
+    models: Models,
     /// The way in which recordings become words.
     transcriber: Option<Transcriber>,
     /// Minutes of the local day at which the digest is due.
@@ -37,7 +36,7 @@ impl Default for Config {
             monthly: None,
             time_zone: "UTC".to_owned(),
             agents: Agents::default(),
-            tie_breaker: None,
+            models: Models::default(),
             transcriber: None,
             digest_at: None,
         }
@@ -50,7 +49,8 @@ impl Config {
     pub fn read(whole: &Value, report: &Report) -> Self {
         let mut config = Self::default();
         let mut top = Section::new((!whole.is_null()).then_some(whole), "", report);
-        config.tie_breaker = tie_breaker(&mut top);
+        config.models = Models::read(whole, report);
+        top.value("models");
         if top.has("transcription") {
             config.transcriber = Transcriber::read(top.section("transcription"));
         }
@@ -75,9 +75,9 @@ impl Config {
         config.agents = Agents::read(whole);
         config
     }
-    /// The model that may choose between two agents, where the owner allows one.
-    pub fn tie_breaker(&self) -> Option<&Model> {
-        self.tie_breaker.as_ref()
+    /// The owner's models.
+    pub fn models(&self) -> &Models {
+        &self.models
     }
     /// The way in which recordings become words, where the owner has configured one.
     pub fn transcriber(&self) -> Option<&Transcriber> {
@@ -91,22 +91,6 @@ impl Config {
     pub fn price(&self, agent: &AgentId) -> Price {
         self.agents.agent(agent).price
     }
-}
-
-/// `[models.openai]` with `breaks_ties = true`. Models for anything else are of a later version.
-fn tie_breaker(top: &mut Section<'_>) -> Option<Model> {
-    let table = top.value("models")?.as_object();
-    let openai = table.and_then(|table| table.get("openai"));
-    let allowed = openai.and_then(|model| model.get("breaks_ties")) == Some(&Value::Bool(true));
-    if !allowed || table.is_some_and(|table| table.len() > 1) {
-        top.wrong(
-            "models",
-            "is not in this version, but for [models.openai] with breaks_ties = true.",
-            "Remove it for now.",
-        );
-        return None;
-    }
-    Model::read(top.section("models").section("openai"))
 }
 
 #[cfg(test)]
@@ -154,11 +138,14 @@ mod tests {
     #[test]
     fn what_is_wrong_is_listed_at_once() {
         let report = Report::default();
-        let file = json!({"budget": {"daily": -1, "time_zone": "Mars/Olympus", "weekly": 5}, "models": {}, "agents": {"a": {"runner": "openai"}}});
+        let file = json!({"budget": {"daily": -1, "time_zone": "Mars/Olympus", "weekly": 5}, "models": {"m": {}}, "agents": {"a": {"runner": "gemini"}}});
         let config = Config::read(&file, &report);
         let paths: Vec<_> = report.into_problems().into_iter().map(|p| p.path).collect();
         // The gateway reports agents.a.runner.
-        assert_eq!(paths, ["models", "budget.daily", "budget.time_zone", "budget.weekly"]);
+        assert_eq!(
+            paths,
+            ["models.m.api", "models.m.model", "budget.daily", "budget.time_zone", "budget.weekly"]
+        );
         assert_eq!(price(&config, "a"), Price::Unknown, "a runner of a later version is not free");
     }
 }

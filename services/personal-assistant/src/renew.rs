@@ -64,6 +64,12 @@ pub async fn renew(
     Ok(keep(&deps, &task, report).await?.answer())
 }
 
+/// Extends the lease of a run of the assistant itself.
+pub async fn extend(deps: &Deps, task: &str) -> ApiResult<()> {
+    deps.sql.batch(vec![lease(task, deps.clock.now_ms())]).await?;
+    Ok(())
+}
+
 async fn keep(
     deps: &Deps,
     task: &str,

@@ -93,9 +93,10 @@ pub(crate) fn validate(request: &ApproveRequest) -> ApiResult<()> {
 /// Refuses the types, and the forms of task ids, of approvals that this service and the aggregator
 /// make: a request by hand must not pass for one of them.
 pub(crate) fn refuse_reserved(request: &ApproveRequest) -> ApiResult<()> {
-    let [tie_break, transcription] = own_work::KINDS;
-    let kinds = [TOOL_CALL, QUESTION, MORE_MONEY, tie_break, transcription];
-    if kinds.contains(&request.kind.as_str()) {
+    let is_reserved = |kind: &str| {
+        [TOOL_CALL, QUESTION, MORE_MONEY].contains(&kind) || own_work::KINDS.contains(&kind)
+    };
+    if is_reserved(&request.kind) {
         let detail = format!("The type {} is for approvals that Quintet makes.", request.kind);
         let fix = "Use another type; for tool calls and questions use the MCP server at \
             /personal-assistant/mcp.";
@@ -107,7 +108,7 @@ pub(crate) fn refuse_reserved(request: &ApproveRequest) -> ApiResult<()> {
         let digits = end.strip_prefix("more").unwrap_or(end);
         digits.bytes().all(|byte| byte.is_ascii_digit())
     });
-    let has_kind = id.split_once(':').is_some_and(|(kind, _)| kinds.contains(&kind));
+    let has_kind = id.split_once(':').is_some_and(|(kind, _)| is_reserved(kind));
     if is_counted || has_kind || id.contains("~more") {
         let detail = format!("Task ids like {id} are for tasks that Quintet makes.");
         let fix = "Choose another taskId: without `~more` or `~` and a number at its end, and not \

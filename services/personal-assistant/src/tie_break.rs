@@ -5,18 +5,18 @@
 //! the cost is settled. On any failure no agent is chosen and the sender is asked. The model's only
 //! valid answers are the two names.
 
-use crate::approve::{record, ruling};
-use crate::model::{Completion, Model};
-use crate::own_work::{self, TIE_BREAK};
-use crate::policy::Verdict;
-use crate::{Deps, claim, owner};
+use crate::Deps;
+use crate::own_work::TIE_BREAK;
+use crate::think::{self, Errand, Patience};
 use axum::extract::State;
 use axum::{Extension, Json};
+use contracts::AgentId;
 use contracts::calls::skill_graph_loader::ListAgents;
 use contracts::graph::VersionQuery;
 use contracts::routing::{TieAnswer, TieRequest};
-use contracts::{AgentId, Micros, Tokens};
+use model_client::{Message, Question, Role};
 use platform::edge::{ApiResult, JsonBody, Principal};
+use platform::models::Use;
 
 /// Maximum characters of the message shown to the model.
 const MESSAGE_CHARS: usize = 4_000;
@@ -24,6 +24,8 @@ const MESSAGE_CHARS: usize = 4_000;
 const DESCRIPTION_CHARS: usize = 600;
 /// Maximum output tokens: enough for a name.
 const WRITTEN_MAX: u64 = 32;
+/// The message waits for the choice.
+const TIMEOUT_MS: u64 = 20_000;
 
 /// The handler. Always 200: "no agent" is an answer.
 pub async fn tie_break(
@@ -31,49 +33,36 @@ pub async fn tie_break(
     Extension(who): Extension<Principal>,
     JsonBody(request): JsonBody<TieRequest>,
 ) -> ApiResult<Json<TieAnswer>> {
-    let Some(model) = deps.config.tie_breaker() else { return Ok(Json(TieAnswer { agent: None })) };
-    let agent = chosen(&deps, who, model, &request).await.unwrap_or_else(|error| {
+    if deps.config.models().used_for(Use::Ties).is_none() {
+        return Ok(Json(TieAnswer { agent: None }));
+    }
+    let agent = chosen(&deps, who, &request).await.unwrap_or_else(|error| {
         tracing::warn!(?error, event = %request.event_id, "no model broke the tie");
         None
     });
     Ok(Json(TieAnswer { agent }))
 }
 
-async fn chosen(
-    deps: &Deps,
-    who: Principal,
-    model: &Model,
-    request: &TieRequest,
-) -> ApiResult<Option<AgentId>> {
-    let system = instructions(deps, &request.agents).await;
+async fn chosen(deps: &Deps, who: Principal, request: &TieRequest) -> ApiResult<Option<AgentId>> {
     let message: String = request.message.chars().take(MESSAGE_CHARS).collect();
-    let expected =
-        Tokens { input: Tokens::of_text(&system) + Tokens::of_text(&message), output: WRITTEN_MAX };
-    let (one, other) = (&request.agents[0], &request.agents[1]);
-    let what = format!("Ask a model whether {one} or {other} should get a message");
-    // A quarter more than expected, because tokens are only estimated.
-    let most = model.prices.cost(Tokens { input: expected.input + expected.input / 4, ..expected });
-    let work = own_work::request(TIE_BREAK, request.event_id.as_str(), what, most);
-    // The owner is not asked whether a model may be asked: then the person is asked at once.
-    if ruling(deps, who, &work, &owner::read(deps).await?).verdict != Verdict::Approve {
-        return Ok(None);
-    }
-    let (row, _) = record(deps, who, &work).await?;
-    // Refused for money or a halt, or this question was already asked and its answer is lost.
-    let Ok(claim) = claim::take(deps, &row.id, &row.digest, None).await else { return Ok(None) };
-    let said = model.ask(&*deps.outbound, &system, &message, WRITTEN_MAX).await;
-    let cost = match &said {
-        Ok(said) => said.tokens.map(|tokens| model.prices.cost(tokens)),
-        Err(error) if error.is_without_effect() => Some(Micros::ZERO),
-        // It may have processed the request all the same.
-        Err(_) => Some(work.estimated_cost),
+    let question = Question {
+        system: instructions(deps, &request.agents).await,
+        messages: vec![Message::text(Role::User, message)],
+        output_max: Some(WRITTEN_MAX),
+        ..Question::default()
     };
-    let settled = own_work::settlement(claim.claim_token, cost, said.is_ok());
-    own_work::settle(deps, work.task_id, settled).await;
-    Ok(match said {
-        Ok(said) => named(&said, &request.agents),
-        Err(error) => {
-            tracing::warn!(%error, "the model that breaks ties");
+    let (one, other) = (&request.agents[0], &request.agents[1]);
+    let errand = Errand {
+        kind: TIE_BREAK,
+        of: request.event_id.to_string(),
+        what: format!("Ask a model whether {one} or {other} should get a message"),
+        // The sender is asked instead.
+        patience: Patience { retries: 0, timeout_ms: TIMEOUT_MS },
+    };
+    Ok(match think::ask(deps, who, Use::Ties, errand, question).await? {
+        Ok(reply) => named(&reply.text(), &request.agents),
+        Err(why) => {
+            tracing::info!(%why, event = %request.event_id, "no model broke the tie");
             None
         }
     })
@@ -107,8 +96,8 @@ async fn instructions(deps: &Deps, agents: &[AgentId; 2]) -> String {
 }
 
 /// The agent named by the answer; only one of the two names counts.
-fn named(said: &Completion, agents: &[AgentId; 2]) -> Option<AgentId> {
-    let name = said.text.trim().trim_matches(['"', '\'', '`', '*', '.', '@']).trim();
+fn named(said: &str, agents: &[AgentId; 2]) -> Option<AgentId> {
+    let name = said.trim().trim_matches(['"', '\'', '`', '*', '.', '@']).trim();
     agents.iter().find(|agent| agent.as_str().eq_ignore_ascii_case(name)).cloned()
 }
 
@@ -119,9 +108,7 @@ mod tests {
     #[test]
     fn tie_break_accepts_only_one_of_the_two_names() {
         let agents = [AgentId::from("codegen"), AgentId::from("security")];
-        let of = |text: &str| {
-            named(&Completion { text: text.to_owned(), tokens: None }, &agents).map(|agent| agent.0)
-        };
+        let of = |text: &str| named(text, &agents).map(|agent| agent.0);
         assert_eq!(of(" Codegen.\n").as_deref(), Some("codegen"));
         assert_eq!(of("`security`").as_deref(), Some("security"));
         for text in ["", "pm", "codegen or security", "I choose codegen", "codegen security"] {

@@ -8,23 +8,19 @@ use crate::approve::{record, ruling};
 use crate::own_work::{self, TRANSCRIPTION};
 use crate::policy::Verdict;
 use crate::recording::Recording;
-use crate::transcription::{Transcriber, TranscriptionError, Words};
-use crate::{Deps, claim, halt, owner};
+use crate::transcription::{Transcriber, TranscriptionError};
+use crate::{Deps, claim, owner};
 use axum::extract::{Path, Request, State};
 use axum::{Extension, Json};
 use contracts::Micros;
 use contracts::files::{FILE_BYTES_CEILING, Transcription};
-use futures_util::future::{Either, select};
 use platform::edge::{ApiResult, Principal, read_body};
 use platform::files::size;
-use platform::ports::{ClockExt, begin_wait};
+use platform::ports::ClockExt;
 use platform::text::{printable, short};
-use std::pin::pin;
 
 /// Maximum characters of the words, as of a message.
 const TEXT_CHARS_MAX: usize = 16_000;
-/// Between looks for a halt; a halt of this process wakes it at once.
-const LOOK_EVERY_MS: i64 = 1_000;
 /// Maximum characters of a reason.
 const WHY_CHARS_MAX: usize = 200;
 
@@ -81,7 +77,8 @@ async fn words(
     let (task, boundary) = (format!("{TRANSCRIPTION}-{id}"), deps.clock.random_hex(16));
     let programs = deps.programs.as_deref();
     let said = transcriber.words(&*deps.outbound, programs, (&task, &boundary), recording);
-    let said = unless_halted(deps, said).await;
+    let said = own_work::unless_halted(deps, &work.task_id, said).await;
+    let said = said.unwrap_or(Err(TranscriptionError::Halted));
     let cost = match &said {
         Ok(words) => transcriber.cost(words),
         Err(error) if error.is_without_effect() => Some(Micros::ZERO),
@@ -98,25 +95,4 @@ async fn words(
             Err(error.to_string())
         }
     })
-}
-
-/// The words, unless everything is halted before they are there. Dropping the work stops a program
-/// and ends a request.
-async fn unless_halted(
-    deps: &Deps,
-    said: impl Future<Output = Result<Words, TranscriptionError>>,
-) -> Result<Words, TranscriptionError> {
-    let mut said = pin!(said);
-    loop {
-        let until_ms = deps.clock.now_ms() + LOOK_EVERY_MS;
-        let wait = begin_wait(&*deps.signal, halt::KEY, until_ms).await;
-        // A state that cannot be read is no reason to go on.
-        if halt::all_halted(deps).await.unwrap_or(true) {
-            return Err(TranscriptionError::Halted);
-        }
-        match select(said, wait).await {
-            Either::Left((said, _)) => return said,
-            Either::Right(((), unfinished)) => said = unfinished,
-        }
-    }
 }
