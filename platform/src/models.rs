@@ -53,6 +53,10 @@ pub enum Use {
 }
 
 impl Use {
+    /// The word in `uses = […]`.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, what)| *what == self).map_or("", |(name, _)| name)
+    }
     const ALL: [(&'static str, Self); 5] = [
         ("chat", Self::Chat),
         ("review", Self::Review),

@@ -3,10 +3,12 @@
 #![allow(clippy::doc_markdown, reason = "the comments are the help texts of a terminal")]
 
 mod graph;
+mod models;
 mod service;
 mod values;
 
 pub use graph::{Eval, Graph, Import, Reading};
+pub use models::{Models, OfModels};
 pub use service::{Install, Kind, Service, Upgrade};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -232,6 +234,9 @@ pub enum Command {
     /// List the endpoints: how their messages come in, and whether they arrive
     #[command(after_help = "Example:\n  quintet endpoints")]
     Endpoints,
+    /// List the models that you have, and what models cost
+    #[command(after_help = "Example:\n  quintet models\n  quintet models prices")]
+    Models(Models),
     /// Print the completions of a shell
     #[command(
         after_help = "Example:\n  quintet completions bash > ~/.local/share/bash-completion/completions/quintet"

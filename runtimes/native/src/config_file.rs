@@ -13,6 +13,7 @@ use crate::local_endpoints;
 use anyhow::{Context, Result, anyhow};
 use contracts::ChannelKind;
 use platform::config::{ConfigProblem, Report, Section, UNKNOWN_KEY};
+use platform::models::LIST_KEY;
 use serde_json::{Value, json};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,25 @@ pub fn path(given: Option<&Path>, data: &DataDir) -> Option<PathBuf> {
     given
         .map(Path::to_owned)
         .or_else(|| Some(data.join("quintet.toml")).filter(|path| path.exists()))
+}
+
+/// The file with the owner's prices of models, beside the configuration.
+pub fn prices_beside(file: Option<&Path>, data: &DataDir) -> PathBuf {
+    file.and_then(Path::parent).map_or_else(|| data.join(PRICES), |folder| folder.join(PRICES))
+}
+
+/// The owner's prices of models, if there are any.
+fn prices(file: Option<&Path>) -> Result<Option<Value>> {
+    let Some(path) = file.and_then(Path::parent).map(|folder| folder.join(PRICES)) else {
+        return Ok(None);
+    };
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    };
+    // Whatever is wrong with it is reported with the other problems.
+    Ok(Some(serde_json::from_str(&text).unwrap_or(Value::Null)))
 }
 
 /// File and variables as one tree.
@@ -66,6 +86,9 @@ pub fn read_tree(file: Option<&Path>) -> Result<Tree> {
         None => json!({}),
     };
     let holds_secrets = has_secrets(&tree);
+    if let (Some(prices), Some(tables)) = (prices(file)?, tree.as_object_mut()) {
+        tables.insert(LIST_KEY.to_owned(), prices);
+    }
     let (from_variables, warnings) = apply_variables(&mut tree, std::env::vars());
     Ok(Tree {
         file: file.map(Path::to_path_buf),
@@ -144,8 +167,11 @@ fn has_secrets(tree: &Value) -> bool {
     }
 }
 
+/// The name of the file with the owner's prices of models.
+const PRICES: &str = "model-prices.json";
 /// Allowed top-level tables; a variable for another one is a warning.
-pub const TABLES: [&str; 11] = [
+pub const TABLES: [&str; 12] = [
+    LIST_KEY,
     "endpoints",
     "models",
     "budget",

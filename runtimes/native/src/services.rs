@@ -187,6 +187,7 @@ pub fn build(
         signal,
         background,
         programs,
+        outbound,
         auth,
         config: Arc::new(configuration.gateway),
         gateway_id: GatewayId::new("local"),

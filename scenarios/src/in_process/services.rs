@@ -217,6 +217,7 @@ impl Shared<'_> {
             signal: self.signal.clone(),
             background: self.background.clone(),
             programs: self.world.programs.clone(),
+            outbound: self.world.outbound.clone(),
             auth: self.auth.clone(),
             config: Arc::new(agency_gateway::Config::read(self.tree, &self.report)),
             gateway_id: GatewayId::new("local"),

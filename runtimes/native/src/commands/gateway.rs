@@ -125,6 +125,7 @@ pub async fn gateway(
         signal: Arc::new(ProcessSignal::default()),
         background: Arc::new(TokioBackground),
         programs: Arc::new(programs),
+        outbound: Arc::new(ReqwestOutbound::new()?),
         auth,
         config: Arc::new(configuration),
         gateway_id: GatewayId::new(format!("gateway-{id}")),

@@ -7,21 +7,29 @@ use crate::terminal::say;
 use anyhow::Result;
 use contracts::ServiceName;
 use platform::config::Report;
+use platform::models::LIST_KEY;
 use serde_json::{Map, Value};
 use std::path::Path;
 
 /// Top-level tables that a service's configuration reads. Only the aggregator gets platform
-/// secrets, and only the assistant the key of a transcription.
+/// secrets, and only the assistant the keys of models and of a transcription.
 const fn tables(service: ServiceName) -> &'static [&'static str] {
     match service {
-        ServiceName::PersonalAssistant => &["budget", "agents", "transcription", "digest"],
-        ServiceName::AgencyRouter => &["agents", "budget"],
+        ServiceName::PersonalAssistant => {
+            &["budget", "agents", "models", LIST_KEY, "transcription", "digest"]
+        }
+        ServiceName::AgencyRouter => &["agents", "models", LIST_KEY, "budget"],
         ServiceName::SkillGraphLoader => &[],
         ServiceName::MonitoringDashboard => &["server"],
-        ServiceName::WebhookAggregator => &["endpoints", "limits", "files", "agents"],
-        ServiceName::AgencyGateway => &["gateway", "secrets", "agents"],
+        ServiceName::WebhookAggregator => {
+            &["endpoints", "limits", "files", "agents", "models", LIST_KEY]
+        }
+        ServiceName::AgencyGateway => &["gateway", "secrets", "agents", "models", LIST_KEY],
     }
 }
+
+/// The services that ask models.
+const ASKS_MODELS: [ServiceName; 2] = [ServiceName::PersonalAssistant, ServiceName::AgencyGateway];
 
 /// Each service's part. Local endpoints are left out.
 fn parts(tree: &Value) -> Map<String, Value> {
@@ -41,6 +49,14 @@ fn parts(tree: &Value) -> Map<String, Value> {
         .filter_map(Value::as_object_mut)
     {
         channel.remove(local_endpoints::NAME);
+    }
+    // The others read their prices alone.
+    for service in ServiceName::ALL.into_iter().filter(|service| !ASKS_MODELS.contains(service)) {
+        let models =
+            all.get_mut(service.as_str()).and_then(|part| part.get_mut("models")?.as_object_mut());
+        for model in models.into_iter().flat_map(Map::values_mut).filter_map(Value::as_object_mut) {
+            model.remove("api_key");
+        }
     }
     all
 }
@@ -67,6 +83,17 @@ pub fn print(config: &Path) -> Result<()> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn key_of_a_model_is_in_the_parts_that_ask_it_alone() {
+        let model = json!({"api": "anthropic", "api_key": "m0del-key", "model": "claude-opus-5-5"});
+        let all = parts(&json!({ "models": { "claude": model }, "agents": {} }));
+        for (service, part) in &all {
+            let asks = ASKS_MODELS.iter().any(|asking| asking.as_str() == service);
+            assert_eq!(part.to_string().contains("m0del-key"), asks, "{service}");
+        }
+        assert_eq!(all["agency-router"]["models"]["claude"]["model"], "claude-opus-5-5");
+    }
 
     #[test]
     fn parts_give_platform_secrets_to_the_aggregator_alone_and_omit_local_endpoints() {
