@@ -29,6 +29,14 @@ pub struct ChatAnswer {
     pub message: String,
     pub session_key: String,
     pub usage: Usage,
+    /// What the answer cost; left out for nothing.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cost: Micros,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_zero(cost: &Micros) -> bool {
+    *cost == Micros::ZERO
 }
 
 /// How readily spending is approved.

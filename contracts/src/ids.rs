@@ -66,6 +66,8 @@ id! {
     /// The id of a message, followed by `-m` or `-a` and the place of the file in the message or
     /// its answer.
     FileId,
+    /// `mem_<ULID>`: one fact about the owner.
+    FactId,
 }
 
 impl EventId {

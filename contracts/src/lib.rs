@@ -18,6 +18,7 @@ pub mod files;
 pub mod graph;
 pub mod halt;
 pub mod ids;
+pub mod memory;
 pub mod money;
 pub mod monitoring;
 pub mod outbox;

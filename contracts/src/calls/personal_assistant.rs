@@ -15,10 +15,11 @@ use crate::halt::{
     HaltAnswer, HaltCheck, HaltCheckAnswer, HaltList, HaltRequest, ResumeAnswer, ResumeRequest,
     StoppedRequest,
 };
+use crate::memory::{Fact, FactList, FactOrigin, FactUpdate, MemoryQuery, NewFact};
 use crate::monitoring::{AssistantStatus, LedgerStats, SinceQuery};
 use crate::routing::{TieAnswer, TieRequest};
 use crate::task::{RenewAnswer, RenewClaimRequest, RenewedRequest};
-use crate::{ApprovalId, FileId, TaskId};
+use crate::{ApprovalId, FactId, FileId, TaskId};
 
 const OWNER: Access = Access::Scopes(&[Operator]);
 const READERS: Access = Access::Scopes(&[Operator, Viewer]);
@@ -171,6 +172,47 @@ calls! { PersonalAssistant:
         request: ChatRequest,
         reply: ChatAnswer,
         example: r#"{"message": "What waits for me?", "sessionKey": "morning"}"#,
+    }
+    /// Search or list what the assistant remembers about the owner.
+    Get ListFacts "/api/memory" {
+        access: OWNER,
+        callers: [MonitoringDashboard],
+        refusals: [InvalidField],
+        request: MemoryQuery,
+        reply: FactList,
+    }
+    /// Read one fact with the message that states it and the facts before it.
+    Get ReadFact "/api/memory/{id}" {
+        access: OWNER,
+        refusals: [NotFound],
+        params: FactId,
+        reply: FactOrigin,
+    }
+    /// Write a fact by hand; one of the same subject is superseded.
+    Post AddFact "/api/memory" {
+        access: OWNER,
+        statuses: [201],
+        request: NewFact,
+        reply: Fact,
+        example: r#"{"subject": "name", "text": "My name is Ana", "pinned": true}"#,
+    }
+    /// Correct a fact, or pin it; a correction supersedes it.
+    Put EditFact "/api/memory/{id}" {
+        access: OWNER,
+        callers: [MonitoringDashboard],
+        refusals: [NotFound],
+        params: FactId,
+        request: FactUpdate,
+        reply: Fact,
+        example: r#"{"pinned": true}"#,
+    }
+    /// Forget a fact and those it superseded, and hide the messages that state them from models.
+    Delete ForgetFact "/api/memory/{id}" {
+        access: OWNER,
+        callers: [MonitoringDashboard],
+        refusals: [NotFound],
+        params: FactId,
+        reply: Fact,
     }
     /// List the backups, the newest first.
     Get ListBackups "/api/backups" {

@@ -46,6 +46,11 @@ const TABLES: &[Table] = &[
     Table::keeping("claim", &["token_hash"]),
     Table::keeping("halt", &["id"]),
     Table::keeping("chat_message", &["id"]),
+    Table::keeping("chat_summary", &["session"]),
+    Table::keeping("memory_fact", &["id"]),
+    Table::keeping("memory_doc", &["doc"]),
+    Table::keeping("memory_term", &["term", "kind", "doc"]),
+    Table::keeping("memory_use", &["message", "doc"]),
     Table::keeping("person", &["actor"]),
     Table::keeping("hold", &["task", "scope"]),
     Table::keeping("posted", &["task", "seq"]),
@@ -126,7 +131,8 @@ mod tests {
         let migration = concat!(
             include_str!("../../../migrations/0001_personal_assistant.sql"),
             include_str!("../../../migrations/0010_tool_calls.sql"),
-            include_str!("../../../migrations/0011_person.sql")
+            include_str!("../../../migrations/0011_person.sql"),
+            include_str!("../../../migrations/0012_memory.sql")
         );
         let mut created: Vec<&str> = migration
             .split("CREATE TABLE ")

@@ -1,48 +1,65 @@
-//! `POST /api/chat`: the assistant answers the owner's questions from the skill graph and the
-//! state.
+//! `POST /api/chat`: the assistant answers the owner.
 //!
-//! This version asks no model, and every answer says so. Chat spends nothing and does nothing:
-//! "halt" here gets a hint to the halt command. Messages are stored by session.
+//! With a model for it (`thinking`) it answers by that, with the memory and with tools that only
+//! look; every call is approved, held and settled. Without one, and whenever the model does not
+//! answer, it answers from the skill graph, the state and the memory, and says so. Chat does
+//! nothing: "halt" here gets a hint to the halt command. Messages are stored by session.
 
+mod about_memory;
 mod answers;
 mod intent;
+mod live;
+mod summary;
+mod thinking;
 
 use crate::Deps;
-use axum::Json;
-use axum::body::Body;
+use crate::memory::{self, Learnt};
+use crate::think::NoReply;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use contracts::Problem;
-use contracts::chat::{ChatAnswer, ChatRequest, Usage};
-use futures_util::stream;
+use contracts::chat::{ChatAnswer, ChatRequest};
+use contracts::memory::FactMaker;
 use http::HeaderMap;
-use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
-use platform::edge::{ApiError, ApiResult, JsonBody};
-use platform::ports::ClockExt;
+use http::header::ACCEPT;
+use platform::edge::{ApiError, ApiResult, JsonBody, Principal};
+use platform::ports::{ClockExt, Statement};
 use platform::sql;
-use serde_json::json;
+use thinking::{Asked, Begun, Thought};
 
 /// Maximum characters of a message.
 const MESSAGE_CHARS_MAX: usize = 8_000;
 const SESSION_CHARS_MAX: usize = 200;
-/// Words per chunk of a streamed answer.
-const PIECE_WORDS: usize = 6;
 
 /// The handler: JSON, or server-sent events if the caller accepts them.
 pub async fn chat(
     State(deps): State<Deps>,
+    Extension(who): Extension<Principal>,
     headers: HeaderMap,
     JsonBody(request): JsonBody<ChatRequest>,
 ) -> ApiResult<Response> {
     validate(&request)?;
-    let message = answers::answer(&deps, &request.session_key, &request.message).await?;
-    keep(&deps, &request, &message).await?;
-    let answer = ChatAnswer { message, session_key: request.session_key, usage: Usage::default() };
     let wants_stream = headers
         .get(ACCEPT)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|accept| accept.contains("text/event-stream"));
-    if wants_stream { Ok(streamed(&answer)) } else { Ok(Json(answer).into_response()) }
+    let turn = Turn { id: format!("msg_{}", deps.clock.ulid()), deps, request };
+    let begun = match turn.by_itself().await? {
+        Some(thought) => Err(thought),
+        None => turn.begin(who).await?,
+    };
+    if wants_stream {
+        return Ok(match begun {
+            Ok(begun) => live::streamed(turn, begun),
+            Err(thought) => live::whole(&turn.kept(thought).await?),
+        });
+    }
+    let thought = match begun {
+        Ok(begun) => turn.finish(begun, &mut |_| ()).await?,
+        Err(thought) => thought,
+    };
+    Ok(Json(turn.kept(thought).await?).into_response())
 }
 
 fn validate(request: &ChatRequest) -> ApiResult<()> {
@@ -65,35 +82,120 @@ fn validate(request: &ChatRequest) -> ApiResult<()> {
     Ok(())
 }
 
-/// Stores question and answer, or neither.
-async fn keep(deps: &Deps, request: &ChatRequest, answer: &str) -> ApiResult<()> {
-    // The answer's id sorts directly after the question's.
-    let id = format!("msg_{}", deps.clock.ulid());
-    let rows =
-        [(id.clone(), "user", request.message.as_str()), (format!("{id}~"), "assistant", answer)];
-    let insert = rows.map(|(id, role, content)| {
-        sql!(
-            "INSERT INTO chat_message (id, session, role, content, at) VALUES (?1, ?2, ?3, ?4, ?5)",
-            id,
-            &request.session_key,
-            role,
-            content,
-            deps.clock.now_ms()
-        )
-    });
-    deps.sql.batch(insert.into()).await?;
-    Ok(())
+/// One message and its answer.
+pub struct Turn {
+    deps: Deps,
+    request: ChatRequest,
+    /// The message's id.
+    id: String,
 }
 
-/// `data: {"delta": …}` per chunk, then `event: done` with the whole answer.
-fn streamed(answer: &ChatAnswer) -> Response {
-    let words: Vec<&str> = answer.message.split_inclusive(' ').collect();
-    let mut events: Vec<String> = words
-        .chunks(PIECE_WORDS)
-        .map(|piece| format!("data: {}\n\n", json!({"delta": piece.concat()})))
-        .collect();
-    events.push(format!("event: done\ndata: {}\n\n", json!(answer)));
-    let body =
-        Body::from_stream(stream::iter(events.into_iter().map(Ok::<_, std::convert::Infallible>)));
-    ([(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-cache")], body).into_response()
+impl Turn {
+    /// The answer to a message about the memory itself.
+    async fn by_itself(&self) -> ApiResult<Option<Thought>> {
+        let ChatRequest { session_key, message } = &self.request;
+        let told = about_memory::answer(&self.deps, session_key, message).await?;
+        let thought = |told: about_memory::Told| Thought {
+            text: told.text,
+            docs: told.docs,
+            is_hidden: true,
+            ..Thought::default()
+        };
+        Ok(told.map(thought))
+    }
+    /// A turn with a model, or the answer without one.
+    async fn begin(&self, who: Principal) -> ApiResult<Result<Begun, Thought>> {
+        let asked = Asked {
+            session: &self.request.session_key,
+            message: &self.request.message,
+            id: &self.id,
+        };
+        Ok(match thinking::begin(&self.deps, who, &asked).await? {
+            Ok(begun) => Ok(begun),
+            Err(NoReply::Refused(refused)) => return Err(*refused),
+            Err(why) => Err(self.without(&why).await?),
+        })
+    }
+    /// The model's answer; the one without it where the model fails.
+    async fn finish(
+        &self,
+        begun: Begun,
+        hear: &mut (dyn FnMut(&str) + Send),
+    ) -> ApiResult<Thought> {
+        match begun.finish(hear).await? {
+            Ok(thought) => Ok(thought),
+            Err(why) => {
+                tracing::warn!(%why, "the chat is answered without its model");
+                self.without(&why).await
+            }
+        }
+    }
+    async fn without(&self, why: &NoReply) -> ApiResult<Thought> {
+        let honestly = match why {
+            NoReply::NoModel => {
+                "I answer from the skill graph and the state; no model is configured.".to_owned()
+            }
+            why => format!("I answer from the skill graph and the state, because {why}."),
+        };
+        let ChatRequest { session_key, message } = &self.request;
+        let noted = memory::said(message);
+        let told = if noted.is_empty() {
+            about_memory::known(&self.deps, message).await?
+        } else {
+            let texts: Vec<String> = noted.iter().map(|said| format!("“{}”", said.text)).collect();
+            let text = format!("I have noted: {}.", texts.join(", "));
+            Some(about_memory::Told { text, docs: Vec::new() })
+        };
+        let (mut text, docs) = match told {
+            Some(told) => (told.text, told.docs),
+            None => (answers::answer(&self.deps, session_key, message).await?, Vec::new()),
+        };
+        text = format!("{text}\n\n{honestly}");
+        Ok(Thought { text, docs, ..Thought::default() })
+    }
+
+    /// Stores question, answer and facts, or none of them.
+    async fn kept(&self, thought: Thought) -> ApiResult<ChatAnswer> {
+        let Self { deps, request, id } = self;
+        // The answer's id sorts directly after the question's.
+        let answer = format!("{id}~");
+        let mut batch: Vec<Statement> = Vec::new();
+        let rows = [(id, "user", request.message.as_str()), (&answer, "assistant", &thought.text)];
+        for (id, role, content) in rows {
+            batch.push(sql!(
+                "INSERT INTO chat_message (id, session, role, content, at, hidden) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                id,
+                &request.session_key,
+                role,
+                content,
+                deps.clock.now_ms(),
+                i64::from(thought.is_hidden)
+            ));
+            if !thought.is_hidden {
+                batch.extend(memory::index(id, content));
+            }
+        }
+        let mut docs = thought.docs.clone();
+        let by_words = memory::said(&request.message).into_iter().map(|said| Learnt {
+            said,
+            by: FactMaker::Words,
+            source: Some(id.as_str()),
+            pinned: false,
+            replaces: None,
+        });
+        for learnt in by_words.chain(thinking::learnt(&thought, id)) {
+            let (fact, statements) = memory::learn(deps, &learnt);
+            batch.extend(statements);
+            docs.push(fact);
+        }
+        batch.push(memory::used(&answer, &docs));
+        deps.sql.batch(batch).await?;
+        summary::soon(deps, &request.session_key);
+        Ok(ChatAnswer {
+            message: thought.text,
+            session_key: request.session_key.clone(),
+            usage: thought.usage,
+            cost: thought.cost,
+        })
+    }
 }

@@ -29,6 +29,7 @@ mod halt;
 mod ledger;
 mod limits;
 mod mcp;
+mod memory;
 mod open_calls;
 mod own_work;
 mod owner;
@@ -99,6 +100,11 @@ fn routes(deps: &Deps) -> Routes<Deps> {
         .call(calls::ReadBudget, budget::read)
         .call(calls::UpdateBudget, budget::update)
         .call(calls::Chat, chat::chat)
+        .call(calls::ListFacts, memory::list)
+        .call(calls::ReadFact, memory::read)
+        .call(calls::AddFact, memory::add)
+        .call(calls::EditFact, memory::edit)
+        .call(calls::ForgetFact, memory::remove)
         .call(calls::ListBackups, backups::list)
         .call(calls::MakeBackup, backups::make)
         .call(calls::Restore, backups::restore)
@@ -113,8 +119,6 @@ fn routes(deps: &Deps) -> Routes<Deps> {
         .call(calls::ReportGivenUp, claim::given_up)
         .call(calls::ReadLedgerStats, stats::ledger_stats)
         .raw(REQUESTERS, "/mcp", post(mcp::serve).get(mcp::unsupported).delete(mcp::unsupported))
-        .planned(OWNER, "/api/memory")
-        .planned(OWNER, "/api/memory/{id}")
         .planned(OWNER, "/api/policy")
         .planned(OWNER, "/api/policy/replay")
 }

@@ -10,7 +10,9 @@
 //! | `halt` | halts, in force while `resumed_at` is null | `halt` |
 //! | `person` | the names of approvers who decided | `person` |
 //! | `personal_context` | the owner's rules, one row each that was set | `context` |
-//! | `chat_message` | the owner's chat, append-only | `chat` |
+//! | `chat_message`, `chat_summary` | the owner's chat, append-only, and a summary of its older part | `chat` |
+//! | `memory_fact` | facts about the owner | `memory` |
+//! | `memory_doc`, `memory_term`, `memory_use` | their words and those of messages, for recall, and what an answer was made from | `memory` |
 //!
 //! Nothing of these has a lifetime: what ends, ends because a time in the row has passed.
 

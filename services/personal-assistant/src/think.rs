@@ -6,7 +6,6 @@ use crate::claim::{self, ClaimError};
 use crate::own_work;
 use crate::policy::{Ruling, Verdict};
 use crate::{Deps, owner};
-use contracts::Micros;
 use contracts::approval::ClaimAnswer;
 use model_client::{AskError, Client, Question, Reply, Reservation};
 use platform::edge::{ApiError, ApiResult, Principal};
@@ -145,10 +144,6 @@ impl Admitted {
             None => Err(NoReply::Halted),
             Some(answer) => answer.map_err(NoReply::Failed),
         }
-    }
-    /// The most that it may cost.
-    pub fn ceiling(&self) -> Micros {
-        self.work.estimated_cost
     }
 }
 

@@ -51,6 +51,12 @@ pub fn days_before(now_ms: i64, zone: &TimeZone, n: i64) -> Result<Vec<String>, 
         .collect()
 }
 
+/// The local time in words: `Monday 2026-11-30, 22:05 (Europe/Berlin)`.
+pub fn local_text(now_ms: i64, zone_name: &str) -> Option<String> {
+    let local = local(now_ms, &zone(zone_name)?).ok()?;
+    Some(format!("{} ({zone_name})", local.strftime("%A %Y-%m-%d, %H:%M")))
+}
+
 fn local(now_ms: i64, zone: &TimeZone) -> Result<ZonedDateTime, OutsideCalendar> {
     Ok(Timestamp::from_millisecond(now_ms)
         .map_err(|_| OutsideCalendar)?

@@ -29,6 +29,7 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0008_cost_ticks.sql"),
     include_str!("../../../migrations/0010_tool_calls.sql"),
     include_str!("../../../migrations/0011_person.sql"),
+    include_str!("../../../migrations/0012_memory.sql"),
 ];
 pub const OPERATOR: &str = "token-operator";
 pub const VIEWER: &str = "token-viewer";
@@ -200,6 +201,26 @@ impl Bed {
         for _ in 0..200 {
             tokio::task::yield_now().await;
         }
+    }
+    /// Turns the clock while it waits for something.
+    pub async fn turning<T>(&self, waited: impl Future<Output = T>) -> T {
+        let turning = async {
+            loop {
+                self.clock.advance(100);
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            done = waited => done,
+            () = turning => unreachable!(),
+        }
+    }
+    /// The whole of a streamed answer.
+    pub async fn streamed(&self, path: &str, body: Value) -> String {
+        let sent = send_text(&self.router, OPERATOR, "POST", path, "text/event-stream", body);
+        let (status, text) = sent.await;
+        assert_eq!(status, 200, "{text}");
+        text
     }
     pub fn deliveries(&self) -> Vec<Delivery> {
         self.neighbours.asked::<Deliver>().into_iter().flat_map(|asked| asked.deliveries).collect()

@@ -26,6 +26,7 @@ pub(super) const MIGRATIONS: &[(u32, &str)] = &[
     (9, include_str!("../../../../migrations/0009_page_key.sql")),
     (10, include_str!("../../../../migrations/0010_tool_calls.sql")),
     (11, include_str!("../../../../migrations/0011_person.sql")),
+    (12, include_str!("../../../../migrations/0012_memory.sql")),
 ];
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;

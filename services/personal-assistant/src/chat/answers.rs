@@ -14,8 +14,6 @@ use platform::sql;
 use platform::time::rfc3339;
 use serde::{Deserialize, Serialize};
 
-/// The end of every answer, so that it never passes for a model's.
-const HONESTLY: &str = "I answer from the skill graph and the state; no model is configured.";
 const HITS: usize = 3;
 const ROWS: u32 = 5;
 /// Lifetime of a cached chat session.
@@ -23,7 +21,7 @@ const SESSION_TTL_S: u64 = 3600;
 const QUERY_CHARS: usize = 200;
 const LINE_CHARS: usize = 160;
 
-/// The whole answer to a message.
+/// The answer to a message, without a model.
 pub async fn answer(deps: &Deps, session: &str, message: &str) -> ApiResult<String> {
     let mut parts = Vec::new();
     for intent in intents(message) {
@@ -43,11 +41,11 @@ pub async fn answer(deps: &Deps, session: &str, message: &str) -> ApiResult<Stri
             Intent::Knowledge => about_graph(deps, message).await,
         });
     }
-    parts.push(HONESTLY.to_owned());
     Ok(parts.join("\n\n"))
 }
 
-async fn about_budget(deps: &Deps) -> ApiResult<String> {
+/// Limits, spending and holds.
+pub async fn about_budget(deps: &Deps) -> ApiResult<String> {
     let budget = budget::answer(deps).await?;
     let line = |scope: &contracts::budget::BudgetScope| {
         let (spent, limit, held, remaining) =
@@ -60,7 +58,8 @@ async fn about_budget(deps: &Deps) -> ApiResult<String> {
     Ok(format!("Your budget:\n{}", budget.scopes.iter().map(line).collect::<Vec<_>>().join("\n")))
 }
 
-async fn about_approvals(deps: &Deps) -> ApiResult<String> {
+/// Requests that wait for the owner.
+pub async fn about_approvals(deps: &Deps) -> ApiResult<String> {
     let find = sql!(
         "SELECT * FROM approvals WHERE state = 'pending' AND expires_at > ?1 ORDER BY requested_at LIMIT ?2",
         deps.clock.now_ms(),
@@ -86,7 +85,8 @@ async fn about_approvals(deps: &Deps) -> ApiResult<String> {
     ))
 }
 
-async fn about_halts(deps: &Deps) -> ApiResult<String> {
+/// Halts in force.
+pub async fn about_halts(deps: &Deps) -> ApiResult<String> {
     #[derive(Deserialize)]
     struct Halt {
         target: String,
@@ -106,7 +106,8 @@ async fn about_halts(deps: &Deps) -> ApiResult<String> {
     Ok("Everything is halted: nothing starts until you resume.".to_owned())
 }
 
-async fn about_events(deps: &Deps) -> String {
+/// The newest messages.
+pub async fn about_events(deps: &Deps) -> String {
     let newest = EventsQuery { limit: Some(ROWS), ..EventsQuery::default() };
     match deps.calls.ask::<ListEvents>(&(), &newest).await {
         Ok(list) if list.events.is_empty() => "No message has come in yet.".to_owned(),
@@ -181,7 +182,8 @@ async fn session_lines(deps: &Deps, session: &str) -> ApiResult<Vec<OwnMessage>>
     Ok(lines)
 }
 
-async fn about_graph(deps: &Deps, message: &str) -> String {
+/// Passages of the skill graph.
+pub async fn about_graph(deps: &Deps, message: &str) -> String {
     let query: String = message.chars().take(QUERY_CHARS).collect();
     let query = SearchQuery { q: query, limit: Some(HITS), version: None };
     match deps.calls.ask::<Search>(&(), &query).await {
