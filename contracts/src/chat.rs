@@ -39,6 +39,35 @@ fn is_zero(cost: &Micros) -> bool {
     *cost == Micros::ZERO
 }
 
+/// The query of `GET /api/chat`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ChatQuery {
+    pub session_key: String,
+}
+
+/// One message of the owner's chat.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ChatLine {
+    pub id: String,
+    /// False: the assistant's.
+    pub by_owner: bool,
+    pub text: String,
+    /// RFC 3339.
+    pub at: String,
+}
+
+/// Response of `GET /api/chat`: the newest 100 messages of a conversation, oldest first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ChatHistory {
+    pub messages: Vec<ChatLine>,
+}
+
 /// How readily spending is approved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -9,7 +9,9 @@ use crate::approval::{
 };
 use crate::backup::{Backup, BackupList, RestoreRequest, Restored};
 use crate::budget::{BudgetAnswer, BudgetText, BudgetTextRequest, BudgetUpdate};
-use crate::chat::{ChatAnswer, ChatRequest, OwnerContext, OwnerContextUpdate};
+use crate::chat::{
+    ChatAnswer, ChatHistory, ChatQuery, ChatRequest, OwnerContext, OwnerContextUpdate,
+};
 use crate::files::Transcription;
 use crate::halt::{
     HaltAnswer, HaltCheck, HaltCheckAnswer, HaltList, HaltRequest, ResumeAnswer, ResumeRequest,
@@ -168,10 +170,19 @@ calls! { PersonalAssistant:
     /// Ask the assistant; with `Accept: text/event-stream` the answer is streamed.
     Post Chat "/api/chat" {
         access: OWNER,
+        callers: [MonitoringDashboard],
         refusals: [BudgetExhausted],
         request: ChatRequest,
         reply: ChatAnswer,
         example: r#"{"message": "What waits for me?", "sessionKey": "morning"}"#,
+    }
+    /// Read a conversation with the assistant.
+    Get ReadChat "/api/chat" {
+        access: OWNER,
+        callers: [MonitoringDashboard],
+        refusals: [InvalidField],
+        request: ChatQuery,
+        reply: ChatHistory,
     }
     /// Search or list what the assistant remembers about the owner.
     Get ListFacts "/api/memory" {

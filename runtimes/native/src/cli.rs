@@ -3,11 +3,13 @@
 #![allow(clippy::doc_markdown, reason = "the comments are the help texts of a terminal")]
 
 mod graph;
+mod memory;
 mod models;
 mod service;
 mod values;
 
 pub use graph::{Eval, Graph, Import, Reading};
+pub use memory::Memory;
 pub use models::{Models, OfModels};
 pub use service::{Install, Kind, Service, Upgrade};
 
@@ -234,6 +236,17 @@ pub enum Command {
     /// List the endpoints: how their messages come in, and whether they arrive
     #[command(after_help = "Example:\n  quintet endpoints")]
     Endpoints,
+    /// Ask the assistant about your budget, approvals, messages and skill graph
+    #[command(after_help = "Example:\n  quintet chat \"What waits for me?\"")]
+    Chat {
+        message: String,
+        /// The conversation; it is remembered
+        #[arg(long, default_value = "cli")]
+        session: String,
+    },
+    /// Show, correct and delete what the assistant remembers about you
+    #[command(subcommand, after_help = "Example:\n  quintet memory list")]
+    Memory(Memory),
     /// List the models that you have, and what models cost
     #[command(after_help = "Example:\n  quintet models\n  quintet models prices")]
     Models(Models),

@@ -12,6 +12,7 @@ mod gateways;
 pub mod graph;
 pub mod graph_import;
 mod mcp;
+mod memory;
 mod models;
 mod open;
 mod parts;
@@ -83,6 +84,10 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Answer { id, words } => decide::answer(&client()?, &id, &words, json).await,
         Command::Work { command } => work::work(command, json),
         Command::Open => open::open(&client()?, json).await,
+        Command::Chat { message, session } => {
+            memory::chat(&client()?, message, session, json).await
+        }
+        Command::Memory(command) => memory::memory(&client()?, command, json).await,
         Command::Models(asked) => models::models(asked, &data()?, json),
         Command::Completions { shell } => {
             let (mut cli, mut out) = (Cli::command(), std::io::stdout().lock());

@@ -55,8 +55,8 @@ pub fn route_map(deps: &Deps) -> Vec<(String, bool)> {
 /// The whole URL map. The gate stands before every page; only signing in itself is open.
 fn routes(deps: &Deps) -> Routes<Deps> {
     use pages::{
-        agents, api, approvals, budget, chats, console, dashboard, event, events, files, graph,
-        halt, health, menu, sign_in,
+        agents, api, approvals, assistant, budget, chats, console, dashboard, event, events, files,
+        graph, halt, health, menu, sign_in,
     };
     let gate = gate::Gate(deps.clone());
     const READERS: Access = Access::Scopes(&[Scope::Viewer, Scope::Operator]);
@@ -99,6 +99,10 @@ fn routes(deps: &Deps) -> Routes<Deps> {
         .page(&gate, menu::APPROVALS.path, get(approvals::show))
         .page(&gate, "/dashboard/approvals/{id}", get(approvals::show_one))
         .page(&gate, "/dashboard/approvals/{id}/decide", post(approvals::decide))
+        .page(&gate, menu::ASSISTANT.path, get(assistant::show))
+        .page(&gate, "/dashboard/assistant/say", post(assistant::say))
+        .page(&gate, "/dashboard/assistant/pin", post(assistant::pin))
+        .page(&gate, "/dashboard/assistant/forget", post(assistant::forget))
         .page(&gate, menu::AGENTS.path, get(agents::show))
         .page(&gate, "/dashboard/gateways/drain", post(agents::drain))
         .page(&gate, menu::HEALTH.path, get(health::show))

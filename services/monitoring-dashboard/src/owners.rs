@@ -6,7 +6,8 @@ use contracts::approval::{Approval, ApprovalsQuery, DecideRequest, WaitQuery};
 use contracts::budget::BudgetAnswer;
 use contracts::calls::agency_router::{GiveFeedback, ReadPool, ReadRoutingStats};
 use contracts::calls::personal_assistant::{
-    Decide, Halt, ListApprovals, ListHalts, ReadApproval, ReadBudget, ReadLedgerStats, Resume,
+    Chat, Decide, EditFact, ForgetFact, Halt, ListApprovals, ListFacts, ListHalts, ReadApproval,
+    ReadBudget, ReadChat, ReadLedgerStats, Resume,
 };
 use contracts::calls::skill_graph_loader::{
     ListVersions, ReadDiff, ReadMap, ReadReport, Rollback, Search,
@@ -16,6 +17,7 @@ use contracts::calls::webhook_aggregator::{
     ReadInboxStats, ReadLog, ReplayEvent, SendMessage,
 };
 use contracts::calls::{Call, Method};
+use contracts::chat::{ChatAnswer, ChatHistory, ChatQuery, ChatRequest};
 use contracts::event::{
     DeliverAnswer, EventDetail, EventList, EventQuery, EventsQuery, MessageAccepted, MessageList,
     MessageListQuery, MessageRequest, ReplayAnswer,
@@ -25,12 +27,13 @@ use contracts::graph::{
     SearchQuery, VersionQuery, VersionRow,
 };
 use contracts::halt::{HaltAnswer, HaltList, HaltRequest, ResumeAnswer, ResumeRequest};
+use contracts::memory::{Fact, FactUpdate, MemoryQuery};
 use contracts::monitoring::{InboxStats, LedgerStats, SinceQuery};
 use contracts::routing::{DecisionRow, Feedback, PoolMember, RoutingStats};
 use contracts::run_log::EventLog;
 use contracts::task::{DrainRequest, GatewayList, GatewayRow};
 use contracts::{
-    ApprovalId, ConversationId, EventId, FileId, GatewayId, GraphVersion, ServiceName,
+    ApprovalId, ConversationId, EventId, FactId, FileId, GatewayId, GraphVersion, ServiceName,
 };
 use futures_util::future::{Either, select};
 use platform::percent::encode;
@@ -111,6 +114,29 @@ pub async fn halts(deps: &Deps) -> Asked<HaltList> {
 
 pub async fn budget(deps: &Deps) -> Asked<BudgetAnswer> {
     ask::<ReadBudget>(deps, &(), &()).await
+}
+
+pub async fn chat_history(deps: &Deps, session: &str) -> Asked<ChatHistory> {
+    ask::<ReadChat>(deps, &(), &ChatQuery { session_key: session.to_owned() }).await
+}
+
+/// A model may think for a while, so there is no deadline of the page.
+pub async fn chat(deps: &Deps, session: &str, message: String) -> Asked<ChatAnswer> {
+    let request = ChatRequest { message, session_key: session.to_owned() };
+    deps.calls.ask::<Chat>(&(), &request).await
+}
+
+pub async fn facts(deps: &Deps) -> Asked<Vec<Fact>> {
+    Ok(ask::<ListFacts>(deps, &(), &MemoryQuery::default()).await?.facts)
+}
+
+pub async fn pin_fact(deps: &Deps, fact: &str, pinned: bool) -> Asked<Fact> {
+    let update = FactUpdate { text: None, pinned: Some(pinned) };
+    deps.calls.ask::<EditFact>(&FactId::from(fact), &update).await
+}
+
+pub async fn forget_fact(deps: &Deps, fact: &str) -> Asked<Fact> {
+    deps.calls.ask::<ForgetFact>(&FactId::from(fact), &()).await
 }
 
 pub async fn agents(deps: &Deps) -> Asked<Vec<PoolMember>> {

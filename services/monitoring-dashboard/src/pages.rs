@@ -5,6 +5,7 @@ pub mod agents;
 pub mod api;
 pub mod approval_card;
 pub mod approvals;
+pub mod assistant;
 pub mod budget;
 pub mod chats;
 pub mod console;

@@ -19,18 +19,21 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use contracts::Problem;
-use contracts::chat::{ChatAnswer, ChatRequest};
+use contracts::chat::{ChatAnswer, ChatHistory, ChatLine, ChatQuery, ChatRequest};
 use contracts::memory::FactMaker;
 use http::HeaderMap;
 use http::header::ACCEPT;
-use platform::edge::{ApiError, ApiResult, JsonBody, Principal};
-use platform::ports::{ClockExt, Statement};
+use platform::edge::{ApiError, ApiResult, JsonBody, Principal, Query};
+use platform::ports::{ClockExt, SqlExt, Statement};
 use platform::sql;
-use thinking::{Asked, Begun, Thought};
+use platform::time::rfc3339;
+use thinking::{Asked, Begun, Kept, Thought};
 
 /// Maximum characters of a message.
 const MESSAGE_CHARS_MAX: usize = 8_000;
 const SESSION_CHARS_MAX: usize = 200;
+/// Messages of a conversation that are read at once.
+const HISTORY_MAX: u32 = 100;
 
 /// The handler: JSON, or server-sent events if the caller accepts them.
 pub async fn chat(
@@ -60,6 +63,27 @@ pub async fn chat(
         Err(thought) => thought,
     };
     Ok(Json(turn.kept(thought).await?).into_response())
+}
+
+/// `GET /api/chat`: a conversation, oldest message first.
+pub async fn history(
+    State(deps): State<Deps>,
+    Query(query): Query<ChatQuery>,
+) -> ApiResult<Json<ChatHistory>> {
+    let find = sql!(
+        "SELECT id, role, content, at FROM chat_message WHERE session = ?1 ORDER BY id DESC LIMIT ?2",
+        &query.session_key,
+        HISTORY_MAX
+    );
+    let mut rows: Vec<Kept> = deps.sql.all(find).await?;
+    rows.reverse();
+    let line = |kept: Kept| ChatLine {
+        id: kept.id,
+        by_owner: kept.role == "user",
+        text: kept.content,
+        at: rfc3339(kept.at),
+    };
+    Ok(Json(ChatHistory { messages: rows.into_iter().map(line).collect() }))
 }
 
 fn validate(request: &ChatRequest) -> ApiResult<()> {

@@ -100,6 +100,7 @@ fn routes(deps: &Deps) -> Routes<Deps> {
         .call(calls::ReadBudget, budget::read)
         .call(calls::UpdateBudget, budget::update)
         .call(calls::Chat, chat::chat)
+        .call(calls::ReadChat, chat::history)
         .call(calls::ListFacts, memory::list)
         .call(calls::ReadFact, memory::read)
         .call(calls::AddFact, memory::add)

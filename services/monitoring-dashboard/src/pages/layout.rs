@@ -112,6 +112,8 @@ fn notice(name: &str) -> Option<&'static str> {
         "feedback" => "Noted. Run `quintet suggest` to turn it into an example.",
         "drained" => "It gets no new tasks and finishes its own.",
         "restored" => "It gets tasks again.",
+        "remembered" => "Changed. It holds from the next message on.",
+        "forgotten" => "Forgotten. No model sees it, nor the message that said it, again.",
         "delivered" => "Sent again. The agent does not run again.",
         "replayed" => "Replayed. The event goes through all stages again.",
         _ => return None,

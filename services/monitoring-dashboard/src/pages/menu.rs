@@ -23,6 +23,7 @@ menu! {
     OVERVIEW: "Overview", "/dashboard", "Overview";
     EVENTS: "Events", "/dashboard/events", "Events";
     APPROVALS: "Approvals", "/dashboard/approvals", "Approvals";
+    ASSISTANT: "Assistant", "/dashboard/assistant", "Assistant";
     AGENTS: "Agents", "/dashboard/agents", "Agents";
     GRAPH: "Graph", "/dashboard/graph", "Skill graph";
     HEALTH: "Health", "/dashboard/health", "Health";

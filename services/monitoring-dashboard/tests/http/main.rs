@@ -7,6 +7,7 @@
 )]
 
 mod approvals;
+mod assistant;
 mod bed;
 mod chats;
 mod day;

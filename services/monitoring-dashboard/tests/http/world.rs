@@ -5,21 +5,24 @@ use contracts::approval::{Approval, ApprovalList, ApprovalState, DecideRequest, 
 use contracts::calls::Method;
 use contracts::calls::agency_router::{ReadPool, ReadRoutingStats};
 use contracts::calls::personal_assistant::{
-    Decide, Halt, ListApprovals, ListHalts, ReadApproval, ReadBudget, ReadLedgerStats, Resume,
+    Chat, Decide, EditFact, ForgetFact, Halt, ListApprovals, ListFacts, ListHalts, ReadApproval,
+    ReadBudget, ReadChat, ReadLedgerStats, Resume,
 };
 use contracts::calls::webhook_aggregator::{
     DeliverEvent, DrainGateway, ListEvents, ListGateways, ReadConversation, ReadEvent,
     ReadInboxStats, ReadLog, ReplayEvent, SendMessage,
 };
+use contracts::chat::{ChatAnswer, ChatHistory, ChatLine, Usage};
 use contracts::event::{
     DeliverAnswer, EventDetail, EventList, EventRow, EventsQuery, MessageAccepted, MessageList,
     MessageListQuery, MessageRequest, ReplayAnswer, Speaker, Stage, TranscriptLine,
 };
 use contracts::halt::{HaltAnswer, HaltLevel, HaltList, HaltRequest, HaltRow, ResumeAnswer};
+use contracts::memory::{Fact, FactList, FactMaker};
 use contracts::routing::PoolList;
 use contracts::run_log::{EventLog, KeptLog, RunLog};
 use contracts::task::{GatewayList, GatewayRow};
-use contracts::{ApprovalId, ErrorCode, ServiceName};
+use contracts::{ApprovalId, ErrorCode, Micros, ServiceName};
 use fakes::Neighbours;
 use platform::edge::{ApiError, ApiResult, Auth};
 use platform::memory::Switchboard;
@@ -131,6 +134,44 @@ fn assistant_fake(world: &Arc<World>, fakes: &Neighbours) {
     });
     let w = world.clone();
     fakes.on::<Decide>(move |id, request| w.decide(&id, request));
+    memory_fake(fakes);
+}
+
+fn memory_fake(fakes: &Neighbours) {
+    let fact = || Fact {
+        id: "mem_1".to_owned(),
+        subject: "motto".to_owned(),
+        text: "My motto is <script>alert(1)</script>".to_owned(),
+        source: Some("msg_1".to_owned()),
+        made_by: FactMaker::Words,
+        confidence: 0.9,
+        pinned: false,
+        valid_from: "2026-11-20T10:00:00Z".to_owned(),
+        valid_to: None,
+        superseded_by: None,
+    };
+    let line = |id: &str, by_owner, text: &str| ChatLine {
+        id: id.to_owned(),
+        by_owner,
+        text: text.to_owned(),
+        at: "2026-11-20T10:00:00Z".to_owned(),
+    };
+    fakes.on::<ReadChat>(move |(), _| {
+        let messages =
+            vec![line("1", true, "What waits for me?"), line("2", false, "Nothing waits.")];
+        Ok(ChatHistory { messages })
+    });
+    fakes.on::<Chat>(|(), request| {
+        Ok(ChatAnswer {
+            message: "Nothing.".to_owned(),
+            session_key: request.session_key,
+            usage: Usage::default(),
+            cost: Micros::ZERO,
+        })
+    });
+    fakes.on::<ListFacts>(move |(), _| Ok(FactList { facts: vec![fact()] }));
+    fakes.on::<EditFact>(move |_, _| Ok(fact()));
+    fakes.on::<ForgetFact>(move |_, ()| Ok(fact()));
 }
 
 fn router_fake(world: &Arc<World>, fakes: &Neighbours) {
