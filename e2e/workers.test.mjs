@@ -68,6 +68,11 @@ describe('the adapters inside the runtime', () => {
     if (request.url === '/redirect') return response.writeHead(302, { location: '/echo' }).end();
     if (request.url === '/large') return response.end(Buffer.alloc((5 << 20) + 1, 'a'));
     if (request.url === '/silent') return;
+    if (request.url === '/parts' || request.url === '/begins') {
+      response.writeHead(200, { 'x-given': 'kept' }).write('one ');
+      if (request.url === '/parts') setTimeout(() => response.end('two'), 300);
+      return;
+    }
     const body = Buffer.concat(await Array.fromAsync(request));
     response.writeHead(201, { 'x-method': request.method, 'x-given': request.headers['x-given'] }).end(body);
   });

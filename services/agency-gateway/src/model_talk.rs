@@ -194,13 +194,14 @@ impl Talk {
         };
         let title = listed.as_ref().map_or_else(|| agent.to_string(), |one| one.title.clone());
         let about = listed.map(|one| one.description).unwrap_or_default();
-        let body = file.unwrap_or_default();
+        let body = without_examples(&file.unwrap_or_default());
+        let body = clip(&body, FILE_BYTES_MAX);
         Ok(format!("{HOUSE}\n\n# {title} ({agent})\n\n{about}\n\n{body}").trim().to_owned())
     }
 
     async fn read(&self, id: &str) -> Result<Option<String>, CallError> {
         match self.calls.ask::<ReadSkill>(&id.to_owned(), &VersionQuery::default()).await {
-            Ok(linked) => Ok(Some(clip(&linked.skill.body, FILE_BYTES_MAX))),
+            Ok(linked) => Ok(Some(linked.skill.body)),
             Err(error) if error.status() == Some(404) => Ok(None),
             Err(error) => Err(error),
         }
@@ -279,6 +280,27 @@ impl Talk {
     }
 }
 
+/// Without the sections of example messages, which are for the router: hundreds of lines that would
+/// be paid with every call.
+fn without_examples(body: &str) -> String {
+    let (mut kept, mut fenced, mut hidden) = (Vec::new(), false, None);
+    for line in body.lines() {
+        fenced ^= line.trim_start().starts_with("```");
+        let level = line.bytes().take_while(|byte| *byte == b'#').count();
+        let title = line.get(level..).and_then(|rest| rest.strip_prefix(' '));
+        if let Some(title) = title.filter(|_| !fenced && level > 0)
+            && hidden.is_none_or(|above| level <= above)
+        {
+            let title = title.trim().to_lowercase();
+            hidden = ["example", "examples"].contains(&title.as_str()).then_some(level);
+        }
+        if hidden.is_none() {
+            kept.push(line);
+        }
+    }
+    kept.join("\n")
+}
+
 /// An earlier turn. Another agent's words are told as such.
 fn turn(turn: &Turn) -> Message {
     match (turn.speaker, &turn.agent) {
@@ -312,4 +334,18 @@ fn tools() -> Vec<Tool> {
         ),
         tool("read_skill", "Reads a whole file of the skill graph.", "id", "The id of the file"),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instructions_are_without_the_examples_for_the_router() {
+        let body = "# Code\nWrites code.\n```\n# a comment\n```\n## Examples\n- fix it\n### More\n- build it\n## Boundaries\nNo deploys.";
+        assert_eq!(
+            without_examples(body),
+            "# Code\nWrites code.\n```\n# a comment\n```\n## Boundaries\nNo deploys."
+        );
+    }
 }

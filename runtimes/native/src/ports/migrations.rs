@@ -45,6 +45,8 @@ fn allowed(table: &str, column: &str) -> &'static [&'static str] {
         ("button", "decision") => &["approve", "reject"],
         ("halt", "level") => &["accepted", "stopped"],
         ("chat_message", "role") => &["user", "assistant"],
+        ("memory_fact", "made_by") => &["owner", "words", "model"],
+        ("memory_term", "kind") => &["fact", "message"],
         ("skill_graph", "state") => &["ready", "withdrawn"],
         _ => &[],
     }
@@ -62,6 +64,7 @@ fn value(table: &str, column: &Column, row: i64) -> Value {
     match (column.kind.as_str(), column.name.as_str()) {
         // A migration ends leases that are long over. These are not.
         ("INTEGER", "lease_until") => Value::Integer(4_102_444_800_000 + row),
+        ("INTEGER", "confidence") => Value::Integer(50 + row),
         ("INTEGER", _) => Value::Integer(1_000 + row),
         ("REAL", _) => Value::Real(0.25 * f64::from(i32::try_from(row).unwrap() + 1)),
         _ => Value::Text(format!("{table}.{} {row} “ü” 🎛", column.name)),

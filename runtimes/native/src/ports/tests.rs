@@ -49,12 +49,29 @@ async fn echo() -> String {
         .route("/echo", any(said))
         .route("/redirect", any(|| async { (http::StatusCode::FOUND, [("location", "/echo")]) }))
         .route("/large", any(|| async { vec![b'a'; (5 << 20) + 1] }))
+        .route("/parts", any(|| async { parted(true) }))
+        .route("/begins", any(|| async { parted(false) }))
         .route("/silent", any(std::future::pending::<()>));
     let _ = rustls::crypto::ring::default_provider().install_default();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(axum::serve(listener, app).into_future());
     base
+}
+
+/// "one " at once, and "two" long after it, or never.
+fn parted(ends: bool) -> http::Response<axum::body::Body> {
+    use futures_util::{StreamExt, stream};
+    let second = async move {
+        if !ends {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        Ok::<_, std::convert::Infallible>("two")
+    };
+    let parts = stream::iter([Ok("one ")]).chain(stream::once(second));
+    let body = axum::body::Body::from_stream(parts);
+    http::Response::builder().header("x-given", "kept").body(body).unwrap()
 }
 
 /// The server for the suite's `dial` checks.

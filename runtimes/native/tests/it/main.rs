@@ -34,6 +34,7 @@ mod levers;
 mod logs;
 mod matrix;
 mod mcp;
+mod models;
 mod own_network;
 mod owner;
 mod phone;
