@@ -29,7 +29,7 @@ pub struct ChatAnswer {
     pub message: String,
     pub session_key: String,
     pub usage: Usage,
-    /// What the answer cost; left out for nothing.
+    /// The cost of the answer; left out for nothing.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cost: Micros,
 }

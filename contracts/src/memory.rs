@@ -1,4 +1,4 @@
-//! What the assistant remembers about the owner.
+//! The memory of the assistant: facts about the owner.
 
 use serde::{Deserialize, Serialize};
 

@@ -65,7 +65,7 @@ pub enum Part {
         name: String,
         arguments: Value,
     },
-    /// What the tool answered.
+    /// The answer of the tool.
     Result {
         id: String,
         text: String,

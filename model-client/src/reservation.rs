@@ -16,7 +16,7 @@ impl Held for ClaimAnswer {
     }
 }
 
-/// What is left of a hold. Every call takes its highest possible cost from it before it is sent,
+/// The rest of a hold. Every call takes its highest possible cost from it before it is sent,
 /// and gives back what it did not need.
 #[derive(Debug)]
 pub struct Reservation {
@@ -33,8 +33,8 @@ impl Reservation {
     pub fn grow(&mut self, held: &impl Held) {
         self.held = self.held.max(held.held());
     }
-    /// The cost of the calls so far. One that did not end, or whose effect is unknown, counts as its
-    /// ceiling.
+    /// The cost of the calls so far. One that did not end, or whose effect is unknown, counts as
+    /// its ceiling.
     pub const fn spent(&self) -> Micros {
         self.spent
     }

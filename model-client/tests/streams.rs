@@ -33,7 +33,7 @@ impl Held for Dollars {
     }
 }
 
-/// What a server does with one request.
+/// The behaviour of a server with one request.
 enum Does {
     Stream(Vec<Bytes>),
     /// Sends this, then cuts the connection.

@@ -1,4 +1,4 @@
-//! What models cost: a dated list with tiers, and the owner's own prices over it.
+//! The prices of models: a dated list with tiers, and the owner's own prices over it.
 //!
 //! The list is shipped with the program (`prices.json`) and replaced by a newer one under the key
 //! `model_prices` of the configuration, which `quintet models prices --update` writes. A model

@@ -26,6 +26,7 @@ mod guard;
 mod halt;
 mod health;
 mod lease;
+mod model_desk;
 mod model_run;
 mod model_talk;
 mod output;

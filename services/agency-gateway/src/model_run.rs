@@ -4,29 +4,23 @@
 //! A call that may cost more than is left waits until the server has granted it
 //! ([`RunEvent::Needs`]), so that such a run never costs more than is held for it.
 
+use crate::model_desk::Desk;
 use crate::model_talk::Talk;
 use crate::program::Program;
 use crate::runner::{Finish, Job, Run, RunEvent, Runner, Stopped, Tools};
-use crate::text::{clip, clip_front};
 use async_trait::async_trait;
 use contracts::approval::Outcome;
-use contracts::{Micros, TokenUsage};
-use event_listener::Event;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either, select};
-use model_client::{Client, Held, RETRIES};
+use model_client::{Client, RETRIES};
 use platform::agents::Agent;
 use platform::config::Section;
 use platform::models::Model;
-use std::collections::VecDeque;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// Default of `max_turns`: calls of the model in one run.
 const TURNS_MAX: i64 = 20;
-/// Bytes of new text after which a line of progress is due, and its length.
-const PROGRESS_EVERY: usize = 120;
-const PROGRESS_BYTES: usize = 240;
 
 /// Reads an agent that is a model.
 pub(crate) fn read(
@@ -83,118 +77,6 @@ impl Runner for ModelAgent {
     }
 }
 
-/// The claimed cost limit of a task is held by the ledger.
-impl Held for Job {
-    fn held(&self) -> Micros {
-        self.cost_limit
-    }
-}
-
-/// An amount that a renewal has granted.
-pub(crate) struct Granted(pub(crate) Micros);
-
-impl Held for Granted {
-    fn held(&self) -> Micros {
-        self.0
-    }
-}
-
-/// What a run and its reader share.
-#[derive(Default)]
-pub(crate) struct Desk {
-    inner: Mutex<Inner>,
-    /// Notified when an event is laid down.
-    laid: Event,
-    /// Notified when the reader asks for the next one.
-    asked: Event,
-}
-
-#[derive(Default)]
-struct Inner {
-    events: VecDeque<RunEvent>,
-    /// How often the reader has asked.
-    asked: u64,
-    /// The cost so far; of a call that has not ended, its ceiling.
-    spent: Micros,
-    usage: TokenUsage,
-    /// Words for the person so far.
-    text: String,
-    /// Of these, the bytes that progress has shown.
-    shown: usize,
-}
-
-impl Desk {
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-    /// Lays an event down for the reader.
-    pub(crate) fn lay(&self, event: RunEvent) {
-        self.lock().events.push_back(event);
-        self.laid.notify(usize::MAX);
-    }
-    /// Notes the cost so far; `at_risk` also counts the ceiling of a call that begins.
-    pub(crate) fn spend(&self, cost: Micros, at_risk: bool) {
-        self.lock().spent = cost;
-        if !at_risk {
-            self.lay(RunEvent::Cost(cost));
-        }
-    }
-    /// Adds to the usage.
-    pub(crate) fn used(&self, usage: TokenUsage) {
-        let mut inner = self.lock();
-        inner.usage = inner.usage.plus(usage);
-    }
-    /// The usage so far.
-    pub(crate) fn usage(&self) -> TokenUsage {
-        self.lock().usage
-    }
-    /// Words of the model, as they come.
-    pub(crate) fn hear(&self, text: &str) {
-        let mut inner = self.lock();
-        inner.text.push_str(text);
-        if inner.text.len() - inner.shown < PROGRESS_EVERY {
-            return;
-        }
-        inner.shown = inner.text.len();
-        let line = clip_front(inner.text.trim(), PROGRESS_BYTES);
-        let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
-        // Only the newest line is of use to anybody.
-        inner.events.retain(|event| !matches!(event, RunEvent::Progress(_)));
-        inner.events.push_back(RunEvent::Progress(line));
-        drop(inner);
-        self.laid.notify(usize::MAX);
-    }
-    /// The words so far, and a new beginning.
-    pub(crate) fn take_text(&self) -> String {
-        let mut inner = self.lock();
-        inner.shown = 0;
-        std::mem::take(&mut inner.text)
-    }
-    /// Waits until so much is held: the reader asks for the next event only then.
-    pub(crate) async fn granted(&self, cost: Micros) {
-        let before = self.lock().asked;
-        self.lay(RunEvent::Needs(cost));
-        loop {
-            let asked = self.asked.listen();
-            if self.is_asked_after(before) {
-                return;
-            }
-            asked.await;
-        }
-    }
-    fn is_asked_after(&self, before: u64) -> bool {
-        let inner = self.lock();
-        inner.events.is_empty() && inner.asked > before
-    }
-    fn next(&self) -> Option<RunEvent> {
-        self.lock().events.pop_front()
-    }
-    fn ask(&self) {
-        self.lock().asked += 1;
-        self.asked.notify(usize::MAX);
-    }
-}
-
 /// A run of a model.
 struct Asking {
     /// None after a stop.
@@ -238,15 +120,7 @@ impl Run for Asking {
                 ..Stopped::default()
             };
         }
-        let inner = self.desk.lock();
-        let text = Some(inner.text.trim().to_owned()).filter(|text| !text.is_empty());
-        let stopped = Stopped {
-            cost: Some(inner.spent),
-            usage: Some(inner.usage.record()),
-            text: text.map(|text| clip(&text, crate::runner::TEXT_BYTES_MAX)),
-            session: None,
-        };
-        drop(inner);
+        let stopped = self.desk.stopped();
         self.end = Some(Finish {
             actual_cost: stopped.cost,
             ..Finish::new(Outcome::Cancelled, stopped.text.clone().unwrap_or_default())

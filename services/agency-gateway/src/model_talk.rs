@@ -1,7 +1,7 @@
 //! The conversation of one run with its model: instructions, history, files, and the calls of its
 //! two tools.
 
-use crate::model_run::{Desk, Granted};
+use crate::model_desk::{Desk, Granted};
 use crate::runner::{Finish, Job, RunEvent, TEXT_BYTES_MAX};
 use crate::text::clip;
 use contracts::approval::Outcome;

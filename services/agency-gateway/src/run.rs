@@ -392,8 +392,9 @@ async fn follow(
     }
 }
 
-/// Waits while the run has cost, or is about to cost, more than it may, until the server has granted more or ended it.
-/// Its output is not read meanwhile. While the owner is asked, everything of it rests.
+/// Waits while the run has cost, or is about to cost, more than it may: until the server has
+/// granted more or ended it. Its output is not read meanwhile. While the owner is asked, everything
+/// of it rests.
 async fn afford(
     run: &mut dyn Run,
     watch: &mut (impl Future<Output = StopReason> + Unpin),

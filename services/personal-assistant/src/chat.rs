@@ -21,6 +21,7 @@ use axum::{Extension, Json};
 use contracts::Problem;
 use contracts::chat::{ChatAnswer, ChatHistory, ChatLine, ChatQuery, ChatRequest};
 use contracts::memory::FactMaker;
+use futures_util::FutureExt;
 use http::HeaderMap;
 use http::header::ACCEPT;
 use platform::edge::{ApiError, ApiResult, JsonBody, Principal, Query};
@@ -54,7 +55,10 @@ pub async fn chat(
     };
     if wants_stream {
         return Ok(match begun {
-            Ok(begun) => live::streamed(turn, begun),
+            Ok(begun) => {
+                let background = turn.deps.background.clone();
+                live::streamed(&*background, |hear| turn.answered(begun, hear).boxed())
+            }
             Err(thought) => live::whole(&turn.kept(thought).await?),
         });
     }
@@ -107,7 +111,7 @@ fn validate(request: &ChatRequest) -> ApiResult<()> {
 }
 
 /// One message and its answer.
-pub struct Turn {
+struct Turn {
     deps: Deps,
     request: ChatRequest,
     /// The message's id.
@@ -153,6 +157,11 @@ impl Turn {
                 self.without(&why).await
             }
         }
+    }
+    /// The model's answer, stored.
+    async fn answered(self, begun: Begun, mut hear: live::Hear) -> ApiResult<ChatAnswer> {
+        let thought = self.finish(begun, &mut *hear).await?;
+        self.kept(thought).await
     }
     async fn without(&self, why: &NoReply) -> ApiResult<Thought> {
         let honestly = match why {

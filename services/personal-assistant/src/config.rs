@@ -1,5 +1,5 @@
-//! The service's part of the configuration: `[budget]`, `[models]`, and the price and budget of each
-//! agent.
+//! The service's part of the configuration: `[budget]`, `[models]`, and the price and budget of
+//! each agent.
 
 use crate::transcription::Transcriber;
 use crate::{daily_time, window};

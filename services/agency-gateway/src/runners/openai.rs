@@ -1,4 +1,5 @@
-//! `runner = "openai"`: the agent is a model behind `OpenAI`'s chat completions or a server like it.
+//! `runner = "openai"`: the agent is a model behind `OpenAI`'s chat completions or a server like
+//! it.
 
 use crate::model_run;
 use crate::program::Program;

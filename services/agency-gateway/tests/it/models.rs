@@ -88,7 +88,7 @@ fn calls(name: &str, input: &Value) -> Value {
 fn serve(bed: &Bed, answers: Vec<Value>) {
     let answers = std::sync::Mutex::new(std::collections::VecDeque::from(answers));
     bed.outbound.answer(move |_: &Sent| {
-        let answer = answers.lock().unwrap().pop_front().expect("one call more than planned");
+        let answer = answers.lock().unwrap().pop_front().unwrap();
         Ok(MemoryOutbound::json(200, &answer))
     });
 }

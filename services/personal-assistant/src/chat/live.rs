@@ -1,14 +1,15 @@
-//! An answer as server-sent events: `data: {"delta": …}` for each piece, then `event: done` with the
-//! whole answer, or `event: error` with the problem.
+//! An answer as server-sent events: `data: {"delta": …}` for each piece, then `event: done` with
+//! the whole answer, or `event: error` with the problem.
 
-use super::Turn;
-use super::thinking::Begun;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use contracts::chat::ChatAnswer;
 use event_listener::Event;
+use futures_util::future::BoxFuture;
 use futures_util::stream;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use platform::edge::ApiResult;
+use platform::ports::Background;
 use serde_json::json;
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -34,18 +35,16 @@ impl Pipe {
         drop(pieces);
         self.laid.notify(usize::MAX);
     }
-    /// `Some(None)`: all of it was taken.
-    fn take(&self) -> Option<Option<String>> {
+    /// The next piece, and whether it was the last one before.
+    fn take(&self) -> (Option<String>, bool) {
         let mut pieces = self.pieces.lock().unwrap_or_else(PoisonError::into_inner);
-        match pieces.0.pop_front() {
-            Some(piece) => Some(Some(piece)),
-            None => pieces.1.then_some(None),
-        }
+        (pieces.0.pop_front(), pieces.1)
     }
     async fn next(&self) -> Option<String> {
         loop {
             let laid = self.laid.listen();
-            if let Some(piece) = self.take() {
+            let (piece, is_over) = self.take();
+            if piece.is_some() || is_over {
                 return piece;
             }
             laid.await;
@@ -61,18 +60,19 @@ fn done(answer: &ChatAnswer) -> String {
     format!("event: done\ndata: {}\n\n", json!(answer))
 }
 
+/// Gets the text of an answer as it comes.
+pub type Hear = Box<dyn FnMut(&str) + Send>;
+
 /// The answer of a model as it comes. It is finished, paid and stored also when the caller leaves.
-pub fn streamed(turn: Turn, begun: Begun) -> Response {
+pub fn streamed(
+    background: &dyn Background,
+    answering: impl FnOnce(Hear) -> BoxFuture<'static, ApiResult<ChatAnswer>>,
+) -> Response {
     let pipe = Arc::new(Pipe::default());
-    let (background, into) = (turn.deps.background.clone(), pipe.clone());
+    let (into, heard) = (pipe.clone(), pipe.clone());
+    let answering = answering(Box::new(move |text: &str| heard.lay(Some(delta(text)))));
     background.spawn(Box::pin(async move {
-        let heard = into.clone();
-        let mut hear = move |text: &str| heard.lay(Some(delta(text)));
-        let answered = match turn.finish(begun, &mut hear).await {
-            Ok(thought) => turn.kept(thought).await,
-            Err(error) => Err(error),
-        };
-        into.lay(Some(match answered {
+        into.lay(Some(match answering.await {
             Ok(answer) => done(&answer),
             Err(error) => format!("event: error\ndata: {}\n\n", json!(error.0)),
         }));

@@ -48,6 +48,19 @@ pub fn soon(deps: &Deps, session: &str) {
     }));
 }
 
+fn question(earlier: Option<&Earlier>, older: &[&Kept]) -> Question {
+    let before = earlier.map(|earlier| format!("[Summary so far]\n{}\n\n", earlier.text));
+    let line = |kept: &&Kept| format!("{}: {}", kept.role, short(&kept.content, MESSAGE_CHARS));
+    let lines: Vec<String> = older.iter().map(line).collect();
+    let text = format!("{}[Conversation]\n{}", before.unwrap_or_default(), lines.join("\n"));
+    Question {
+        system: HOUSE.to_owned(),
+        messages: vec![Message::text(Role::User, text)],
+        output_max: Some(OUTPUT_MAX),
+        ..Question::default()
+    }
+}
+
 async fn summarise(deps: &Deps, session: &str) -> ApiResult<()> {
     let batch = vec![
         sql!("SELECT upto, text FROM chat_summary WHERE session = ?1", session),
@@ -77,18 +90,7 @@ async fn summarise(deps: &Deps, session: &str) -> ApiResult<()> {
         })
         .collect();
     let Some(last) = older.last() else { return Ok(()) };
-    let before = earlier.as_ref().map(|earlier| format!("[Summary so far]\n{}\n\n", earlier.text));
-    let lines: Vec<String> = older
-        .iter()
-        .map(|kept| format!("{}: {}", kept.role, short(&kept.content, MESSAGE_CHARS)))
-        .collect();
-    let text = format!("{}[Conversation]\n{}", before.unwrap_or_default(), lines.join("\n"));
-    let question = Question {
-        system: HOUSE.to_owned(),
-        messages: vec![Message::text(Role::User, text)],
-        output_max: Some(OUTPUT_MAX),
-        ..Question::default()
-    };
+    let question = question(earlier.as_ref(), &older);
     let errand = Errand {
         kind: SUMMARY,
         of: last.id.clone(),

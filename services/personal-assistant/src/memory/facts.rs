@@ -46,7 +46,7 @@ impl FactRow {
             "owner" => FactMaker::Owner,
             "words" => FactMaker::Words,
             "model" => FactMaker::Model,
-            _ => return Err(store::unreadable("fact").into()),
+            _ => return Err(store::unreadable("fact")),
         };
         Ok(Fact {
             id: self.id.clone(),
@@ -102,7 +102,7 @@ pub fn learn(deps: &Deps, learnt: &Learnt<'_>) -> (String, Vec<Statement>) {
         i64::from(learnt.pinned),
         now_ms
     );
-    // What the owner wrote by hand is superseded by the owner alone.
+    // The owner alone supersedes what the owner wrote by hand.
     let supersede = sql!(
         "UPDATE memory_fact SET valid_to = ?3, superseded_by = ?1
          WHERE id <> ?1 AND valid_to IS NULL AND ((?4 AND subject = ?2) OR id = ?5) AND (made_by <> 'owner' OR ?6 <> 'model')
