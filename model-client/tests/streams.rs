@@ -1,5 +1,13 @@
 //! Recorded streams, cut at every byte; and every way in which a server fails.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests stop at the first surprise"
+)]
+
 use bytes::Bytes;
 use contracts::{Micros, TokenUsage};
 use futures_util::StreamExt;
@@ -43,10 +51,13 @@ enum Does {
     Silent,
 }
 
+/// A request: its address, headers and body.
+type Seen = (String, Vec<(&'static str, String)>, Value);
+
 #[derive(Default)]
 struct Server {
     does: Mutex<VecDeque<Does>>,
-    asked: Mutex<Vec<(String, Vec<(&'static str, String)>, Value)>>,
+    asked: Mutex<Vec<Seen>>,
 }
 
 impl Server {
@@ -55,6 +66,9 @@ impl Server {
     }
     fn asked(&self) -> usize {
         self.asked.lock().unwrap().len()
+    }
+    fn seen(&self) -> Vec<Seen> {
+        self.asked.lock().unwrap().clone()
     }
 }
 
@@ -205,7 +219,7 @@ async fn calls_come_with_their_arguments_and_sealed_parts_go_back_as_they_came()
     question.messages.push(Message { role: Role::User, parts: vec![result] });
     let server = Server::that([Does::Stream(vec![TEXT.into()])]);
     ask_with(&server, &["claude"], &question, 1.0).await.reply.unwrap();
-    let asked = server.asked.lock().unwrap();
+    let asked = server.seen();
     let sent = &asked[0].2["messages"];
     assert_eq!(sent[1]["content"][0], sealed);
     assert_eq!(sent[1]["content"][2]["input"], json!({"query": "on call", "limit": 3}));
@@ -237,7 +251,7 @@ async fn request_is_that_of_each_protocol_and_has_the_key_in_one_header_only() {
 
     let server = Server::that([Does::Stream(vec![TEXT.into()])]);
     ask_with(&server, &["claude"], &question, 1.0).await.reply.unwrap();
-    let asked = server.asked.lock().unwrap();
+    let asked = server.seen();
     let (url, headers, body) = &asked[0];
     assert_eq!(url, "https://api.anthropic.com/v1/messages");
     assert!(headers.contains(&("x-api-key", "key-a".to_owned())), "{headers:?}");
@@ -252,7 +266,7 @@ async fn request_is_that_of_each_protocol_and_has_the_key_in_one_header_only() {
 
     let server = Server::that([Does::Stream(vec![CHAT.into()])]);
     ask_with(&server, &["local"], &question, 1.0).await.reply.unwrap();
-    let asked = server.asked.lock().unwrap();
+    let asked = server.seen();
     let (url, headers, body) = &asked[0];
     assert_eq!(url, "http://127.0.0.1:11434/v1/chat/completions");
     assert!(headers.iter().all(|(name, _)| *name != "authorization"), "it has no key");
