@@ -10,6 +10,7 @@ import { endpoints, vectors } from './bed/channels.mjs';
 import * as platforms from './bed/platforms.mjs';
 import { until } from './bed/quintet.mjs';
 import { SERVICES, Workers, serviceKey, token } from './bed/workers.mjs';
+import { startModel } from './bed/model.mjs';
 import { startRecorder } from './bed/recorder.mjs';
 
 const { telegram: { endpoint: { keys: telegram } }, slack: { endpoint: { keys: slack } }, hook: { endpoint: { keys: hook } } } = vectors;
@@ -373,6 +374,62 @@ describe('an agent at work', () => {
     assert.deepEqual((await again).structuredContent.approved, true);
     assert.equal((await pending()).length, 0);
     await second.close();
+  });
+});
+
+describe('the assistant with a model', () => {
+  let model, workers;
+  const asksName = (body) => JSON.stringify(body.messages.at(-1)).includes('what is my name');
+  const says = (body) => {
+    if (!asksName(body)) return 'Nice to meet you.';
+    return JSON.stringify(body).includes('Ana') ? 'Your name is Ana.' : 'I do not know.';
+  };
+  const models = () => ({ claude: { api: 'anthropic', base_url: model.base, api_key: 'sk-worker-key', model: 'claude-opus-5-5', uses: ['chat'] } });
+  const chat = (message, sessionKey) => workers.ask('personal-assistant', '/api/chat', { as: 'operator', body: { message, sessionKey } });
+  before(async () => {
+    model = await startModel(says);
+    workers = await new Workers({ config: { 'personal-assistant': { models: models() } } }).start();
+  });
+  after(async () => {
+    await workers.close();
+    await model.stop();
+  });
+
+  test('remembers a name in another conversation and after a restart, and pays to the micro-dollar', async () => {
+    assert.equal((await chat('what is my name?', 'one')).json.message, 'I do not know.');
+    const told = await chat('my name is Ana', 'one');
+    assert.deepEqual([told.status, told.json.message, told.json.usage, told.json.cost], [200, 'Nice to meet you.', { inputTokens: 1000, outputTokens: 10 }, 0.0042]);
+    await workers.kill();
+    await workers.start();
+    assert.equal((await chat('what is my name?', 'two')).json.message, 'Your name is Ana.');
+    const { json: { facts } } = await workers.ask('personal-assistant', '/api/memory?q=name', { as: 'operator' });
+    assert.deepEqual([facts.length, facts[0].text, facts[0].madeBy], [1, 'my name is Ana', 'words']);
+    const day = (await workers.ask('personal-assistant', '/api/budget', { as: 'operator' })).json.scopes.find(({ scope, window }) => scope === 'all' && window === 'day');
+    assert.deepEqual([day.spent, day.held], [0.0126, 0]);
+    const forgotten = await workers.ask('personal-assistant', `/api/memory/${facts[0].id}`, { as: 'operator', method: 'DELETE' });
+    assert.equal(forgotten.status, 200, forgotten.text);
+    assert.equal((await chat('what is my name?', 'three')).json.message, 'I do not know.');
+    assert.ok(model.asked.every(({ headers, body }) => headers['x-api-key'] === 'sk-worker-key' && !JSON.stringify(body).includes('sk-worker-key')));
+  });
+
+  test('streams the answer as it comes', async () => {
+    const answer = await workers.ask('personal-assistant', '/api/chat', { as: 'operator', headers: { accept: 'text/event-stream' }, body: { message: 'hello', sessionKey: 'stream' } });
+    const deltas = answer.text.split('\n\n').filter((event) => event.startsWith('data: ')).map((event) => JSON.parse(event.slice(6)).delta);
+    assert.equal(deltas.join(''), 'Nice to meet you.');
+    assert.ok(deltas.length >= 4, 'it came in pieces');
+    assert.match(answer.text, /event: done\ndata: .*"cost":0.0042/);
+  });
+
+  test('is answered by no model over the budget, and without one where the rules do not allow it', async () => {
+    const before = model.asked.length;
+    const put = (path, body) => workers.ask('personal-assistant', path, { as: 'operator', method: 'PUT', body });
+    assert.equal((await put('/api/context', { requiresHumanApproval: ['chat'] })).status, 200);
+    assert.match((await chat('how much is left?', 'rules')).json.message, /your rules do not approve/);
+    assert.equal((await put('/api/context', { requiresHumanApproval: [] })).status, 200);
+    assert.equal((await put('/api/budget', { daily: 0.02 })).status, 200);
+    const refused = await chat('hello', 'poor');
+    assert.deepEqual([refused.status, refused.json.code], [402, 'budget_exhausted']);
+    assert.equal(model.asked.length, before);
   });
 });
 

@@ -7,6 +7,8 @@
 
 mod facts;
 mod handlers;
+#[cfg(test)]
+mod quality;
 mod recall;
 mod said;
 mod words;

@@ -159,7 +159,7 @@ pub async fn known(deps: &Deps, message: &str) -> ApiResult<Option<Told>> {
     if !own.iter().any(|word| lower.contains(word)) {
         return Ok(None);
     }
-    let found = memory::recall(deps, message, Kind::Fact, 5).await?;
+    let found = memory::recall(&*deps.sql, message, Kind::Fact, 5).await?;
     let fitting = found.into_iter().filter(|found| found.matched * 2 >= found.asked);
     let ids: Vec<String> = fitting.map(|found| found.doc).collect();
     let facts = memory::by_ids(deps, &ids).await?;

@@ -288,13 +288,13 @@ async fn recalled(
     let is_shown = |id: &str| {
         always.iter().any(|fact| fact.id == id) || window.iter().any(|kept| kept.id == id)
     };
-    let facts = memory::recall(deps, asked.message, Kind::Fact, RECALLED * 2).await?;
+    let facts = memory::recall(&*deps.sql, asked.message, Kind::Fact, RECALLED * 2).await?;
     let ids: Vec<String> =
         facts.into_iter().map(|found| found.doc).filter(|id| !is_shown(id)).collect();
     let facts = memory::by_ids(deps, &ids).await?;
     let facts: Vec<FactRow> =
         facts.into_iter().filter(FactRow::is_in_force).take(RECALLED).collect();
-    let said = memory::recall(deps, asked.message, Kind::Message, RECALLED * 2).await?;
+    let said = memory::recall(&*deps.sql, asked.message, Kind::Message, RECALLED * 2).await?;
     let ids: Vec<String> =
         said.into_iter().map(|found| found.doc).filter(|id| !is_shown(id)).take(RECALLED).collect();
     let messages = kept(deps, &ids).await?;
@@ -362,7 +362,7 @@ async fn tool(
             }
         }
         "recall" => {
-            let found = memory::recall(deps, text("query"), Kind::Message, RECALLED).await;
+            let found = memory::recall(&*deps.sql, text("query"), Kind::Message, RECALLED).await;
             let ids: Vec<String> =
                 found.map_err(failed)?.into_iter().map(|found| found.doc).collect();
             let lines: Vec<String> =

@@ -147,7 +147,7 @@ pub async fn facts(deps: &Deps, q: Option<&str>, all: bool) -> ApiResult<Vec<Fac
         );
         return Ok(deps.sql.all(find).await?);
     };
-    let found = recall(deps, q, Kind::Fact, LIST_MAX as usize).await?;
+    let found = recall(&*deps.sql, q, Kind::Fact, LIST_MAX as usize).await?;
     let ids: Vec<String> = found.into_iter().map(|found| found.doc).collect();
     let rows = by_ids(deps, &ids).await?;
     Ok(rows.into_iter().filter(|row| all || row.valid_to.is_none()).collect())

@@ -6,7 +6,7 @@ use super::words::words;
 use crate::Deps;
 use crate::store::Answers;
 use platform::edge::ApiResult;
-use platform::ports::{SqlExt, Statement};
+use platform::ports::{Sql, SqlExt, Statement};
 use platform::sql;
 use serde::Deserialize;
 use std::collections::HashMap;
@@ -104,7 +104,12 @@ struct Hit {
 }
 
 /// The documents that fit a question, the best first.
-pub async fn recall(deps: &Deps, question: &str, kind: Kind, most: usize) -> ApiResult<Vec<Found>> {
+pub async fn recall(
+    sql: &dyn Sql,
+    question: &str,
+    kind: Kind,
+    most: usize,
+) -> ApiResult<Vec<Found>> {
     let terms: Vec<String> = words(question).into_keys().take(TERMS_MAX).collect();
     if terms.is_empty() {
         return Ok(Vec::new());
@@ -119,7 +124,7 @@ pub async fn recall(deps: &Deps, question: &str, kind: Kind, most: usize) -> Api
             ROWS_MAX
         )
     }));
-    let mut answers = Answers::of(&*deps.sql, batch).await?;
+    let mut answers = Answers::of(sql, batch).await?;
     let corpus: Corpus = answers.one()?.unwrap_or(Corpus { n: 0, words: None });
     let count = corpus.n.max(1) as f64;
     let average = (corpus.words.unwrap_or(0) as f64 / count).max(1.0);
