@@ -31,6 +31,7 @@ pub fn approval(state: ApprovalState) -> Approval {
         event_id: None,
         actual_cost: None,
         choice: Choice::default(),
+        review: None,
     }
 }
 

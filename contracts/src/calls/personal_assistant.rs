@@ -5,7 +5,8 @@ use crate::Scope::{Agent, Gateway, Operator, Viewer};
 use crate::approval::{
     Approval, ApprovalList, ApprovalsQuery, ApprovalsText, ApprovalsTextRequest, ApproveAnswer,
     ApproveRequest, ClaimAnswer, ClaimRequest, DecideRequest, GivenUpAnswer, GivenUpRequest,
-    PressAnswer, PressRequest, SettleAnswer, SettleRequest, ToolRuleList, WaitQuery,
+    PressAnswer, PressRequest, Review, ReviewRequest, SettleAnswer, SettleRequest, ToolRuleList,
+    WaitQuery,
 };
 use crate::backup::{Backup, BackupList, RestoreRequest, Restored};
 use crate::budget::{BudgetAnswer, BudgetText, BudgetTextRequest, BudgetUpdate};
@@ -47,6 +48,14 @@ calls! { PersonalAssistant:
         request: ApproveRequest,
         reply: ApproveAnswer,
         example: r#"{"taskId": "deploy-42", "type": "codegen", "description": "Deploy version 42", "estimatedCost": 0.5, "agentType": "codegen", "operation": "deploy"}"#,
+    }
+    /// Ask the model that looks at requests about one that is not made; nothing is approved.
+    Post TryReview "/api/reviews" {
+        access: OWNER,
+        refusals: [Unavailable, InvalidField],
+        request: ReviewRequest,
+        reply: Review,
+        example: r#"{"type": "codegen", "agentType": "codegen", "description": "Fix the failing test", "estimatedCost": 3.0, "operation": "run"}"#,
     }
     /// List approvals, the newest first; an agent sees its own.
     Get ListApprovals "/api/approvals" {

@@ -1,6 +1,7 @@
 //! `GET /api/approvals` and `GET /api/approvals/{id}`: list, read, and wait for a decision.
 
 use crate::Deps;
+use crate::reviewed::ReviewRow;
 use crate::store::{self, ApprovalRow, ROW};
 use crate::waiting::{WAIT_SECONDS_MAX, until_decided};
 use axum::extract::{Path, State};
@@ -9,6 +10,7 @@ use contracts::Problem;
 use contracts::approval::{Approval, ApprovalList, ApprovalState, ApprovalsQuery, WaitQuery};
 use platform::edge::{ApiError, ApiResult, Principal, Query, Scope};
 use platform::ports::{SqlExt, Statement};
+use platform::sql;
 
 const LIMIT_MAX: u32 = 500;
 const LIMIT_DEFAULT: u32 = 100;
@@ -90,5 +92,12 @@ pub async fn one(
         return Err(store::no_approval());
     }
     let row = until_decided(&deps, row, i64::from(wait) * 1_000).await?;
-    row.wire(deps.clock.now_ms()).map(Json)
+    let find = sql!(
+        "SELECT model, verdict, words, cost_u FROM approval_review WHERE task = ?1",
+        &row.task
+    );
+    let review: Option<ReviewRow> = deps.sql.one(find).await?;
+    let mut approval = row.wire(deps.clock.now_ms())?;
+    approval.review = review.map(Into::into);
+    Ok(Json(approval))
 }

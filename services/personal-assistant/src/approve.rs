@@ -10,39 +10,21 @@ use crate::ledger::{self, Amounts, Reserve, Shortfall};
 use crate::own_work;
 use crate::owner::Owner;
 use crate::policy::{self, Ask, Ruling, Verdict, id};
-use crate::request::{self, NAME_CHARS_MAX};
+use crate::request::NAME_CHARS_MAX;
+use crate::reviewed::Reviewed;
 use crate::spend::{self, Fresh};
 use crate::store::{self, Answers, ApprovalRow, CLAIM_WINDOW_MS, DECISION_WINDOW_MS, SKEW_MS};
-use crate::waiting;
 use crate::{Deps, owner, stake};
-use axum::extract::State;
-use axum::{Extension, Json};
 use contracts::approval::{
     ApprovalState, ApproveAnswer, ApproveRequest, CANNOT_START, ChannelContext,
 };
 use contracts::outbox::Target;
 use contracts::{ApprovalId, ErrorCode, Micros, Problem, ServiceName};
 use platform::agents::Price;
-use platform::edge::{ApiResult, JsonBody, Principal};
+use platform::edge::{ApiResult, Principal};
 use platform::ports::{ClockExt, Statement};
 use platform::time::rfc3339;
 use serde_json::{Value, json};
-
-/// The handler.
-pub async fn approve(
-    State(deps): State<Deps>,
-    Extension(who): Extension<Principal>,
-    JsonBody(request): JsonBody<ApproveRequest>,
-) -> ApiResult<Json<ApproveAnswer>> {
-    request::validate(&request)?;
-    if !who.is_service(ServiceName::WebhookAggregator) {
-        request::refuse_reserved(&request)?;
-    }
-    let (row, shortfall) = record(&deps, who, &request).await?;
-    let wait_ms = i64::from(request.wait.unwrap_or(0)) * 1_000;
-    let row = waiting::until_decided(&deps, row, wait_ms).await?;
-    answer(&row, deps.clock.now_ms(), shortfall).map(Json)
-}
 
 /// The decision of the owner's rules.
 pub fn ruling(deps: &Deps, who: Principal, request: &ApproveRequest, owner: &Owner) -> Ruling {
@@ -98,6 +80,8 @@ pub struct Asking<'a> {
     pub allowed_by: Option<&'a str>,
     /// The owner's rules, where they were just read.
     pub owner: Option<&'a Owner>,
+    /// The word of a model.
+    pub reviewed: Option<&'a Reviewed>,
 }
 
 /// A request on record.
@@ -142,6 +126,9 @@ pub async fn record_asking(
     let now_ms = deps.clock.now_ms();
     let mut ruling = ruling_of(deps, who, request, &owner, asking.allowed_by);
     refuse_what_cannot_start(who, request, &mut ruling);
+    if let Some(reviewed) = asking.reviewed {
+        reviewed.apply(&mut ruling);
+    }
     if ruling.verdict == Verdict::AskOwner {
         stake::may_ask(deps, who, &request.task_id.0, now_ms).await?;
     }
@@ -171,6 +158,9 @@ pub async fn record_asking(
             order,
             "NOT EXISTS (SELECT 1 FROM approvals a WHERE a.task = ?1)",
         ));
+    }
+    if let Some(reviewed) = asking.reviewed {
+        batch.push(reviewed.keep(&draft.task, now_ms));
     }
     let head = batch.len();
     batch.push(draft.insert());
@@ -415,7 +405,7 @@ fn columns(
 
 /// The response for a row: approved while the work may run or has run; pending; otherwise rejected
 /// with the state as code.
-fn answer(
+pub fn answer(
     row: &ApprovalRow,
     now_ms: i64,
     shortfall: Option<Shortfall>,

@@ -47,6 +47,7 @@ const TABLES: &[Table] = &[
     Table::keeping("halt", &["id"]),
     Table::keeping("chat_message", &["id"]),
     Table::keeping("chat_summary", &["session"]),
+    Table::keeping("approval_review", &["task"]),
     Table::keeping("memory_fact", &["id"]),
     Table::keeping("memory_doc", &["doc"]),
     Table::keeping("memory_term", &["term", "kind", "doc"]),
@@ -132,7 +133,8 @@ mod tests {
             include_str!("../../../migrations/0001_personal_assistant.sql"),
             include_str!("../../../migrations/0010_tool_calls.sql"),
             include_str!("../../../migrations/0011_person.sql"),
-            include_str!("../../../migrations/0012_memory.sql")
+            include_str!("../../../migrations/0012_memory.sql"),
+            include_str!("../../../migrations/0013_review.sql")
         );
         let mut created: Vec<&str> = migration
             .split("CREATE TABLE ")

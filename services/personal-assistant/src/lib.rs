@@ -26,6 +26,7 @@ mod deps;
 mod digests;
 mod expire;
 mod halt;
+mod handle_approve;
 mod ledger;
 mod limits;
 mod mcp;
@@ -40,6 +41,8 @@ mod press;
 mod recording;
 mod renew;
 mod request;
+mod review;
+mod reviewed;
 mod settle;
 mod spend;
 mod stake;
@@ -83,7 +86,8 @@ fn routes(deps: &Deps) -> Routes<Deps> {
         .health(deps.clock.clone(), status::health)
         .document(include_str!("../../../docs/api/personal-assistant.json"))
         .call(calls::ReadStatus, status::status)
-        .call(calls::Approve, approve::approve)
+        .call(calls::Approve, handle_approve::approve)
+        .call(calls::TryReview, review::try_out)
         .call(calls::ListApprovals, approvals::list)
         .call(calls::ReadApproval, approvals::one)
         .call(calls::Decide, decide::decide)

@@ -40,6 +40,7 @@ pub mod id {
     pub const CONSERVATIVE: &str = "riskTolerance:conservative";
     pub const BALANCED: &str = "riskTolerance:balanced";
     pub const AGGRESSIVE: &str = "riskTolerance:aggressive";
+    pub const MODEL_REVIEW: &str = "modelReview";
 }
 
 /// The owner's rules.
@@ -101,6 +102,8 @@ pub struct Ruling {
     /// The amount stands for an unknown price.
     is_flat: bool,
     pub monitoring: MonitoringLevel,
+    /// A model may approve it before the owner is asked.
+    pub may_be_reviewed: bool,
 }
 
 impl Ruling {
@@ -161,6 +164,7 @@ pub fn rule(ask: &Ask<'_>, rules: &Rules) -> Ruling {
         amount,
         is_flat,
         monitoring,
+        may_be_reviewed: false,
     };
     if let Some((policy, code, reason)) = forbidden(ask, rules) {
         return make(Verdict::Reject(code), vec![policy], reason);
@@ -189,13 +193,13 @@ pub fn rule(ask: &Ask<'_>, rules: &Rules) -> Ruling {
             vec![id::BALANCED],
             format!("Up to {amount} is within a quarter of your cost threshold ({quarter})."),
         ),
-        RiskTolerance::Balanced => make(
-            Verdict::AskOwner,
-            vec![id::BALANCED],
-            format!(
+        RiskTolerance::Balanced => {
+            let reason = format!(
                 "It costs up to {amount}, more than a quarter of your cost threshold ({quarter})."
-            ),
-        ),
+            );
+            let asks = make(Verdict::AskOwner, vec![id::BALANCED], reason);
+            Ruling { may_be_reviewed: true, ..asks }
+        }
         RiskTolerance::Aggressive => make(
             Verdict::Approve,
             vec![id::AGGRESSIVE],

@@ -3,6 +3,7 @@
 //! | table | holds | written by |
 //! | --- | --- | --- |
 //! | `approvals` | one request for approval each, kept for ever | `approve`, `top_up`, `decide`, `claim`, `renew`, `settle`, `cut_off`, `halt`, `expire` |
+//! | `approval_review` | the word of a model on a request | `approve` |
 //! | `tool_rule` | tool calls that the owner allowed beforehand | `decide`, `tool_rules`, `posting` |
 //! | `delivery`, `button` | where the owner was asked, and what the buttons there mean | `approve`, `ask` |
 //! | `budget`, `budget_rule`, `hold`, `posted` | the ledger | `ledger`, `budget`, `settle`, `cut_off` |
@@ -221,6 +222,7 @@ impl ApprovalRow {
             event_id: self.event_id.as_deref().map(EventId::new),
             actual_cost: self.actual_u.map(Micros),
             choice: self.choice(),
+            review: None,
         })
     }
 }

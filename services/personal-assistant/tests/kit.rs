@@ -30,6 +30,7 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0010_tool_calls.sql"),
     include_str!("../../../migrations/0011_person.sql"),
     include_str!("../../../migrations/0012_memory.sql"),
+    include_str!("../../../migrations/0013_review.sql"),
 ];
 pub const OPERATOR: &str = "token-operator";
 pub const VIEWER: &str = "token-viewer";

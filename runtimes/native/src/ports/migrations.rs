@@ -46,6 +46,7 @@ fn allowed(table: &str, column: &str) -> &'static [&'static str] {
         ("halt", "level") => &["accepted", "stopped"],
         ("chat_message", "role") => &["user", "assistant"],
         ("memory_fact", "made_by") => &["owner", "words", "model"],
+        ("approval_review", "verdict") => &["approve", "pass"],
         ("memory_term", "kind") => &["fact", "message"],
         ("skill_graph", "state") => &["ready", "withdrawn"],
         _ => &[],

@@ -27,6 +27,7 @@ pub(super) const MIGRATIONS: &[(u32, &str)] = &[
     (10, include_str!("../../../../migrations/0010_tool_calls.sql")),
     (11, include_str!("../../../../migrations/0011_person.sql")),
     (12, include_str!("../../../../migrations/0012_memory.sql")),
+    (13, include_str!("../../../../migrations/0013_review.sql")),
 ];
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;

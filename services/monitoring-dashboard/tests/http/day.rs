@@ -163,6 +163,7 @@ pub fn approvals(now: i64) -> Vec<Approval> {
         event_id: Some("telegram.main.01J8AAAAAAAAAAAAAAAAAAAAA2".into()),
         actual_cost: None,
         choice: Choice::default(),
+        review: None,
     };
     let decided = |id: &str, state, description: &str, by: &str, minutes: i64| Approval {
         decided_by: Some(by.into()),

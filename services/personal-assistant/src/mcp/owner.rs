@@ -128,6 +128,7 @@ pub(super) async fn request_approval(
         pattern: Some(&pattern),
         allowed_by: known.rule.as_deref(),
         owner: Some(&known.owner),
+        ..Asking::default()
     };
     let Recorded { row, is_spent, .. } = decided(deps, asker, work, asking).await?;
     let begun = if is_spent { Ok(()) } else { begin(deps, &row).await? };
