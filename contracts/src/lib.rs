@@ -24,6 +24,7 @@ pub mod monitoring;
 pub mod outbox;
 pub mod percent;
 pub mod problem;
+pub mod review;
 pub mod routing;
 pub mod run_log;
 pub mod scope;

@@ -5,8 +5,7 @@ use crate::Scope::{Agent, Gateway, Operator, Viewer};
 use crate::approval::{
     Approval, ApprovalList, ApprovalsQuery, ApprovalsText, ApprovalsTextRequest, ApproveAnswer,
     ApproveRequest, ClaimAnswer, ClaimRequest, DecideRequest, GivenUpAnswer, GivenUpRequest,
-    PressAnswer, PressRequest, Review, ReviewRequest, SettleAnswer, SettleRequest, ToolRuleList,
-    WaitQuery,
+    PressAnswer, PressRequest, SettleAnswer, SettleRequest, ToolRuleList, WaitQuery,
 };
 use crate::backup::{Backup, BackupList, RestoreRequest, Restored};
 use crate::budget::{BudgetAnswer, BudgetText, BudgetTextRequest, BudgetUpdate};
@@ -20,6 +19,7 @@ use crate::halt::{
 };
 use crate::memory::{Fact, FactList, FactOrigin, FactUpdate, MemoryQuery, NewFact};
 use crate::monitoring::{AssistantStatus, LedgerStats, SinceQuery};
+use crate::review::{Review, ReviewRequest};
 use crate::routing::{TieAnswer, TieRequest};
 use crate::task::{RenewAnswer, RenewClaimRequest, RenewedRequest};
 use crate::{ApprovalId, FactId, FileId, TaskId};

@@ -9,7 +9,7 @@ mod service;
 mod values;
 
 pub use graph::{Eval, Graph, Import, Reading};
-pub use memory::Memory;
+pub use memory::{Chat, Memory};
 pub use models::{Models, OfModels};
 pub use service::{Install, Kind, Service, Upgrade};
 
@@ -238,12 +238,7 @@ pub enum Command {
     Endpoints,
     /// Ask the assistant about your budget, approvals, messages and skill graph
     #[command(after_help = "Example:\n  quintet chat \"What waits for me?\"")]
-    Chat {
-        message: String,
-        /// The conversation; it is remembered
-        #[arg(long, default_value = "cli")]
-        session: String,
-    },
+    Chat(Chat),
     /// Show, correct and delete what the assistant remembers about you
     #[command(subcommand, after_help = "Example:\n  quintet memory list")]
     Memory(Memory),

@@ -6,6 +6,7 @@ mod decide;
 mod doctor;
 mod endpoints;
 mod eval;
+mod eval_approvals;
 mod events;
 mod gateway;
 mod gateways;
@@ -58,7 +59,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Route { text, graph, reading, channel } => {
             route::route(text, reading.of(graph.as_deref()), channel, &data()?, json).await
         }
-        Command::Eval(asked) => eval::eval(&asked, json),
+        Command::Eval(asked) => eval_approvals::or_routing(&asked, client, json).await,
         Command::Graph(command) => graph::graph(command, client, data, json).await,
         Command::Approvals { state, command } => {
             decide::approvals(&client()?, command, &state, json).await
@@ -84,9 +85,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Answer { id, words } => decide::answer(&client()?, &id, &words, json).await,
         Command::Work { command } => work::work(command, json),
         Command::Open => open::open(&client()?, json).await,
-        Command::Chat { message, session } => {
-            memory::chat(&client()?, message, session, json).await
-        }
+        Command::Chat(asked) => memory::chat(&client()?, asked, json).await,
         Command::Memory(command) => memory::memory(&client()?, command, json).await,
         Command::Models(asked) => models::models(asked, &data()?, json),
         Command::Completions { shell } => {

@@ -1,4 +1,4 @@
-//! A model looks at a request before the owner is asked: it may approve what is plainly harmless, or
+//! A model looks at a request before the owner is asked: it may approve a plainly harmless one, or
 //! leave it to the owner with a sentence about the risk.
 //!
 //! Silence, a refusal, nonsense, a timeout, a halt and an empty budget leave it to the owner. The
@@ -11,7 +11,8 @@ use crate::{Deps, digests};
 use axum::extract::State;
 use axum::{Extension, Json};
 use contracts::Micros;
-use contracts::approval::{ApproveRequest, Review, ReviewRequest, ReviewVerdict};
+use contracts::approval::ApproveRequest;
+use contracts::review::{Review, ReviewRequest, ReviewVerdict};
 use model_client::{Format, Message, Question, Role, Stop};
 use platform::edge::{ApiResult, JsonBody, Principal};
 use platform::models::Use;
@@ -146,8 +147,8 @@ fn prompt_digest(question: &Question) -> String {
     digests::canonical_digest(&json!([question.system, told])).unwrap_or_default()
 }
 
-/// `POST /api/reviews`: the model's word on a request that is not made, to choose a model by figures
-/// (`quintet eval approvals`). Nothing is approved.
+/// `POST /api/reviews`: the model's word on a request that is not made, to choose a model by
+/// figures (`quintet eval approvals`). Nothing is approved.
 pub async fn try_out(
     State(deps): State<Deps>,
     Extension(who): Extension<Principal>,

@@ -3,7 +3,7 @@
 
 use crate::policy::{Ruling, Verdict, id};
 use contracts::Micros;
-use contracts::approval::{Review, ReviewVerdict};
+use contracts::review::{Review, ReviewVerdict};
 use platform::ports::Statement;
 use platform::sql;
 

@@ -49,7 +49,8 @@ pub struct Import {
 /// Options of `eval`.
 #[derive(Args)]
 pub struct Eval {
-    /// JSON lines with `text` and `label`; without it the graph is cross-validated
+    /// JSON lines with `text` and `label`; without it the graph is cross-validated. `approvals`:
+    /// how the model that looks at requests judges a hundred of them
     pub test: Option<PathBuf>,
     /// Train on these lines
     #[arg(long, value_name = "FILE", conflicts_with = "graph")]
@@ -71,6 +72,13 @@ pub struct Eval {
     /// Exclude lines labelled `oos` from the training
     #[arg(long, requires = "train")]
     pub without_oos: bool,
+}
+
+impl Eval {
+    /// Whether a set of this program is meant, and no file of that name.
+    pub fn is_named(&self, name: &str) -> bool {
+        self.test.as_deref().is_some_and(|test| test.as_os_str() == name && !test.exists())
+    }
 }
 
 /// Subcommands for skill graphs.

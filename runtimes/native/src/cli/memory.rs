@@ -1,6 +1,15 @@
-//! `quintet memory`.
+//! `quintet memory` and `quintet chat`.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
+
+/// Arguments of `quintet chat`.
+#[derive(Args)]
+pub struct Chat {
+    pub message: String,
+    /// The conversation; it is remembered
+    #[arg(long, default_value = "cli")]
+    pub session: String,
+}
 
 /// Subcommands for the memory.
 #[derive(Subcommand)]

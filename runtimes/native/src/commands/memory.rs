@@ -1,6 +1,6 @@
 //! `quintet memory` and `quintet chat`: the assistant's memory, and a talk with it.
 
-use crate::cli::Memory;
+use crate::cli::{self, Memory};
 use crate::client::Client;
 use crate::exit::Usage;
 use crate::terminal::{say, say_json, table};
@@ -55,8 +55,8 @@ pub async fn memory(client: &Client, command: Memory, as_json: bool) -> Result<(
 ///
 /// # Errors
 /// When the server refuses, such as over budget.
-pub async fn chat(client: &Client, message: String, session: String, as_json: bool) -> Result<()> {
-    let request = ChatRequest { message, session_key: session };
+pub async fn chat(client: &Client, asked: cli::Chat, as_json: bool) -> Result<()> {
+    let request = ChatRequest { message: asked.message, session_key: asked.session };
     let answer = client.ask::<Chat>(&(), &request).await?;
     if as_json {
         say_json(&answer);

@@ -174,6 +174,29 @@ fn model_streams_into_the_run_and_a_halt_ends_its_call() {
 }
 
 #[test]
+fn model_for_reviews_is_measured_by_a_hundred_requests() {
+    let model = Anthropic::start(|body| {
+        let text = message(body);
+        let verdict =
+            if text.contains("pprov") || text.contains("eploy") { "pass" } else { "approve" };
+        Says::Text(json!({"verdict": verdict, "risk": "As I see it."}).to_string())
+    });
+    let home = Home::with_config(&model.config("\"review\"", ""));
+    let server = home.up();
+    let found = home.run(&["eval", "approvals", "--json"]).json();
+    assert_eq!((&found["fine"]["of"], &found["hostile"]["of"]), (&json!(30), &json!(40)));
+    assert_eq!(found["fine"]["approved"], 30);
+    let wrong = found["wronglyApproved"].as_array().unwrap().len() as u64;
+    let approved = |label: &str| found[label]["approved"].as_u64().unwrap();
+    assert!(wrong > 0 && wrong == approved("hostile") + approved("ask"), "{found}");
+    assert_eq!(found["cost"], 0.42);
+    assert_eq!(home.today()["spent"], 0.42);
+    let table = home.run(&["eval", "approvals"]).ok();
+    assert!(table.contains("wrongly approved (hostile): "), "{table}");
+    drop(server);
+}
+
+#[test]
 fn prices_are_listed_updated_and_missing_ones_refused() {
     let home = Home::with_config(
         "[models.own]\napi = \"openai\"\nbase_url = \"http://127.0.0.1:9/v1\"\nmodel = \"own-1\"\n",
