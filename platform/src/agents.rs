@@ -15,7 +15,7 @@ pub use price::Price;
 
 use crate::config::{Report, Section};
 use crate::models::{Model, Models, Use};
-use contracts::{AgentId, Micros};
+use contracts::{AgentId, Micros, TokenPrices};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -35,6 +35,9 @@ pub struct Agent {
     pub keeps_session: bool,
     /// `history`: earlier turns of the conversation that a run is handed.
     pub history: u32,
+    /// Prices of the list for the model that its program is handed, where the owner states none.
+    /// They say what a run has cost, and never that it may begin.
+    pub listed: Option<TokenPrices>,
     /// The model that its runs ask, for a runner that is calls to one; after it its fallback.
     pub models: Vec<Model>,
 }
@@ -53,6 +56,7 @@ impl Agent {
             id: id.to_owned(),
             runner: Some(runner),
             price: runner.price(None, model.map(|model| model.prices.highest())),
+            listed: None,
             models: models.to_vec(),
             daily_budget: None,
             max_cost: None,
@@ -99,6 +103,7 @@ impl Agent {
             keeps_session,
             // Each message by itself, unless the owner says more.
             history: turns.unwrap_or(if keeps_session { HISTORY } else { 0 }),
+            listed: None,
             models: asked.into_iter().chain(fallback.cloned()).collect(),
         }
     }
@@ -140,6 +145,11 @@ impl Agents {
             let is_table = table.value(&id).is_some_and(Value::is_object);
             let mut section = table.section(&id);
             let mut agent = Agent::read(&id, kinds, &models, &mut section);
+            if agent.price == Price::Unknown && agent.is_program() {
+                let model = root.pointer(&format!("/agents/{id}/model")).and_then(Value::as_str);
+                agent.listed =
+                    model.and_then(|model| models.list().of(model)).map(|of| of.highest());
+            }
             if !is_table {
                 agent = Agent { runner: None, price: Price::Unknown, ..agent };
             }
@@ -263,6 +273,18 @@ mod tests {
         assert_eq!(price("paid"), Price::Known(Micros(100_000)));
         assert_eq!(price("unlisted"), Price::Known(Micros::ZERO));
         assert_eq!(agents.get("Tests").unwrap().daily_budget, Some(Micros(20_000_000)));
+    }
+
+    #[test]
+    fn price_of_the_list_says_what_a_run_has_cost_and_never_that_it_may_begin() {
+        let (agents, _) = read(&json!({
+            "a": {"runner": "codex", "model": "gpt-5"},
+            "b": {"runner": "codex", "model": "gpt-5", "estimated_cost": 0.5},
+            "c": {"runner": "codex"},
+        }));
+        let of = |id: &str| agents.agent(&AgentId::from(id));
+        assert_eq!((of("a").price, of("a").listed.is_some()), (Price::Unknown, true));
+        assert_eq!((of("b").listed, of("c").listed), (None, None));
     }
 
     #[test]

@@ -100,7 +100,7 @@ impl Backend {
             max_turns: section.whole("max_turns", 1, 10_000),
             tool_approvals: program.tool_approvals,
         };
-        let prices = agent.price.of_tokens();
+        let prices = Prices { stated: agent.price.of_tokens(), listed: agent.listed };
         Arc::new(Agentic { backend: self, program, settings, prices, keeps: agent.keeps_session })
     }
 }
@@ -125,14 +125,23 @@ struct Agentic {
     backend: Backend,
     program: Program,
     settings: Settings,
-    prices: Option<TokenPrices>,
+    prices: Prices,
     keeps: bool,
+}
+
+/// Prices of its model's tokens.
+#[derive(Clone, Copy, Debug)]
+struct Prices {
+    /// Of the owner.
+    stated: Option<TokenPrices>,
+    /// Of the list, where the owner states none.
+    listed: Option<TokenPrices>,
 }
 
 impl Agentic {
     fn spec(&self, job: &Job, session: Option<&str>) -> ProgramSpec {
         let own = self.program.command.get(1..).unwrap_or_default();
-        let is_known = |limit: &Micros| self.prices.is_none() && *limit > Micros::ZERO;
+        let is_known = |limit: &Micros| self.prices.stated.is_none() && *limit > Micros::ZERO;
         let cost_limit = Some(job.cost_limit).filter(is_known);
         let text = match session {
             Some(_) => job.message.clone(),
@@ -150,7 +159,7 @@ impl Agentic {
             agent: job.agent.to_string(),
             format: self.backend.format,
             cost_limit: job.cost_limit,
-            prices: self.prices,
+            prices: self.prices.stated.or(self.prices.listed),
             before,
             sessions_of: Some(self.backend.name).filter(|_| self.keeps),
             acp: None,

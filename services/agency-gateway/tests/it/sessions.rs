@@ -2,6 +2,7 @@
 
 use crate::bed::{Bed, saying, task, until};
 use bytes::Bytes;
+use contracts::calls::personal_assistant::Settle;
 use contracts::calls::webhook_aggregator::{FinishTask, StoreFile};
 use contracts::event::Speaker;
 use contracts::files::StoredFile;
@@ -326,4 +327,34 @@ async fn usage_that_is_too_large_to_report_does_not_lose_the_result() {
     bed.plane.push(second("Go."));
     let result = reported(&bed).await;
     assert_eq!((&result["text"], &result["usage"]), (&json!("Done."), &json!(null)));
+}
+
+#[tokio::test]
+async fn tokens_of_a_known_model_have_the_prices_of_the_list_where_the_owner_states_none() {
+    let usage =
+        json!({"input_tokens": 1_000_000, "cached_input_tokens": 0, "output_tokens": 10_000});
+    let lines = [
+        json!({"type": "thread.started", "thread_id": "th"}).to_string(),
+        json!({"type": "item.completed", "item": {"type": "agent_message", "text": "Done."}})
+            .to_string(),
+        json!({"type": "turn.completed", "usage": usage}).to_string(),
+    ];
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    for (more, cost) in [
+        // $1.25 and $10 a million.
+        (json!({"model": "gpt-5"}), Some(1.35)),
+        (json!({"model": "gpt-5", "input_price": 1, "output_price": 0}), Some(1.0)),
+        (json!({"model": "own-model"}), None),
+        // The owner has said what a run costs.
+        (json!({"model": "gpt-5", "estimated_cost": 0.5}), None),
+    ] {
+        let mut table = json!({"runner": "codex", "command": ["codex"]});
+        table.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let bed = Bed::start(&worker(table));
+        bed.programs.install("codex", saying(&lines));
+        bed.plane.push(task("t", 1, "worker", "go"));
+        reported(&bed).await;
+        let settled = &bed.fakes.bodies::<Settle>()[0];
+        assert_eq!(settled["actualCost"].as_f64(), cost, "{more}: {settled}");
+    }
 }
