@@ -31,6 +31,7 @@ mod ledger;
 mod limits;
 mod mcp;
 mod memory;
+mod notices;
 mod open_calls;
 mod own_work;
 mod owner;

@@ -3,7 +3,7 @@
 use crate::claiming::{self, Claimed};
 use crate::posting::{self, Posting};
 use crate::store::{self, Answers, ApprovalRow};
-use crate::{Deps, ask, top_up};
+use crate::{Deps, ask, notices, top_up};
 use axum::Json;
 use axum::extract::{Path, State};
 use contracts::approval::{Outcome, SettleAnswer, SettleRequest};
@@ -103,6 +103,9 @@ pub async fn post(deps: &Deps, task: &str, request: &SettleRequest) -> ApiResult
         return Err(ApiError::new(ErrorCode::Unavailable, "The run was just posted as cut off."));
     }
     same(&row, request)?;
+    if row.amt_u > 0 {
+        notices::soon(deps);
+    }
     Ok(SettleAnswer {
         task_id: TaskId::new(task),
         posted: Micros(row.amt_u),

@@ -22,6 +22,7 @@ mod invariants;
 mod kit;
 mod mcp;
 mod mcp_attacks;
+mod noticing;
 mod remembering;
 mod reviewing;
 mod round_trips;
