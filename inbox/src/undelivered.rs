@@ -104,6 +104,7 @@ mod tests {
             due_ms: 0,
             quiet_until_ms: None,
             error: None,
+            changed_ms: None,
         };
         bed.send(RecordSent(vec![report])).await;
         let Undelivered::Noted(row) = bed.send(note("m1")).await else { panic!("it is there") };

@@ -281,7 +281,7 @@ mod tests {
             (format!("{row},{row}"), "two prices"),
             (row.replace("\"output\": 2", "\"output\": -2"), "no list of prices"),
             (row.replace("\"output\": 2", "\"output\": 2, \"form\": 1"), "form"),
-            (row.replace("}", ", \"from\": \"soon\"}"), "soon"),
+            (row.replace('}', ", \"from\": \"soon\"}"), "soon"),
         ] {
             let found = list(&bad).unwrap_err();
             assert!(found.contains(why), "{found}");
