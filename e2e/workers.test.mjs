@@ -423,7 +423,7 @@ describe('the assistant with a model', () => {
   test('is answered by no model over the budget, and without one where the rules do not allow it', async () => {
     const before = model.asked.length;
     const put = (path, body) => workers.ask('personal-assistant', path, { as: 'operator', method: 'PUT', body });
-    assert.equal((await put('/api/context', { requiresHumanApproval: ['chat'] })).status, 200);
+    assert.equal((await put('/api/context', { requiresHumanApproval: ['assistant-chat'] })).status, 200);
     assert.match((await chat('how much is left?', 'rules')).json.message, /your rules do not approve/);
     assert.equal((await put('/api/context', { requiresHumanApproval: [] })).status, 200);
     assert.equal((await put('/api/budget', { daily: 0.02 })).status, 200);

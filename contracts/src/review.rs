@@ -24,6 +24,8 @@ pub struct Review {
     /// Its sentence, or the reason that it has given none.
     pub words: String,
     pub cost: Micros,
+    /// SHA-256 of all that the model was told; empty if it was not asked.
+    pub prompt: String,
 }
 
 /// `POST /api/reviews`: a request that is not made.

@@ -70,15 +70,15 @@ fn messages(messages: &[Message], sees_images: bool) -> Value {
                 part.insert("cache_control".to_owned(), json!({"type": "ephemeral"}));
             }
         }
-        json!({"role": role, "content": parts})
+        (!parts.is_empty()).then(|| json!({"role": role, "content": parts}))
     };
-    messages.iter().enumerate().map(turn).collect()
+    messages.iter().enumerate().filter_map(turn).collect()
 }
 
-/// Empty texts are refused by the server.
+/// Texts without a letter are refused by the server, and so are turns without a part.
 fn content(part: &Part, sees_images: bool) -> Option<Value> {
     Some(match part {
-        Part::Text(text) if text.is_empty() => return None,
+        Part::Text(text) if text.trim().is_empty() => return None,
         Part::Text(text) => json!({"type": "text", "text": text}),
         Part::Image(image) if sees_images => {
             let data = STANDARD.encode(&image.bytes);

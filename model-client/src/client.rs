@@ -25,8 +25,10 @@ const WAIT_MAX_MS: i64 = 60_000;
 /// Maximum bytes of a whole answer on the wire, and of an error.
 const BODY_BYTES_MAX: usize = 32 << 20;
 const ERROR_BYTES_MAX: usize = 64 << 10;
-/// Tokens that a picture counts at most (docs of vision: about 1,600 for the largest).
-const IMAGE_TOKENS: u64 = 1_700;
+/// Tokens that a picture counts at most: about 1,600 of the Messages API for the largest, with room
+/// for newer models; chat completions count some thousand a tile in their cheapest models.
+const IMAGE_TOKENS: u64 = 5_000;
+const IMAGE_TOKENS_OPENAI: u64 = 40_000;
 /// Tokens that a turn adds to its text, and a request to its turns.
 const TURN_TOKENS: u64 = 16;
 const REQUEST_TOKENS: u64 = 512;
@@ -76,6 +78,13 @@ struct Failure {
     has_begun: bool,
 }
 
+impl Failure {
+    /// Whether the server refuses this field of the request.
+    fn refuses(&self, field: &str) -> bool {
+        matches!(&self.error, AskError::Status { status: 400 | 422, message, .. } if message.contains(field))
+    }
+}
+
 impl From<AskError> for Failure {
     fn from(error: AskError) -> Self {
         Self { error, should_retry: None, has_begun: false }
@@ -83,12 +92,13 @@ impl From<AskError> for Failure {
 }
 
 impl Client {
-    /// The most that a call may cost. Tokens of text are counted as one in three bytes, which is
+    /// The most that a call may cost, at the dearest tier that its bytes could reach. Tokens of text are counted as one in three bytes, which is
     /// more than the tokenizers of English, German, Spanish or code make of it, and as one in two
     /// bytes outside of ASCII.
     pub fn ceiling(&self, model: &Model, question: &Question) -> Micros {
-        let prompt = prompt_tokens(question);
-        model.prices.ceiling(prompt, output_max(model, question), self.clock.now_ms())
+        let (prompt, longest) = prompt_tokens(question, model.api);
+        let output = output_max(model, question);
+        model.prices.ceiling((prompt, longest), output, self.clock.now_ms())
     }
 
     /// Asks the first of these models that can be reached. `hear` gets the text as it comes.
@@ -109,6 +119,10 @@ impl Client {
         for (place, model) in models.iter().enumerate() {
             match self.ask_one(model, question, reservation, hear).await {
                 Ok(reply) => return Ok(reply),
+                // The reason of the one before says more.
+                Err(Failure { error: AskError::Short { .. }, .. }) if place > 0 => {
+                    return Err(last);
+                }
                 Err(Failure { error, has_begun, .. }) => {
                     let is_last = place + 1 == models.len();
                     let may_pass = error.may_pass() || error.is_sign_in();
@@ -131,10 +145,11 @@ impl Client {
         hear: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Reply, Failure> {
         let ceiling = self.ceiling(model, question);
-        let mut failures = 0;
+        let (mut failures, mut failed) = (0, None);
         loop {
             if let Some(needed) = reservation.missing_for(ceiling) {
-                return Err(AskError::Short { needed }.into());
+                // An attempt of unknown effect has used up its ceiling: another one is not paid.
+                return Err(failed.unwrap_or_else(|| AskError::Short { needed }.into()));
             }
             reservation.take(ceiling);
             let failure = match self.attempt(model, question, hear).await {
@@ -154,6 +169,7 @@ impl Client {
             };
             tracing::info!(error = %failure.error, model = %model.name, wait, "asking a model again");
             self.clock.sleep_until(self.clock.now_ms() + wait).await;
+            failed = Some(failure);
         }
     }
 
@@ -189,6 +205,24 @@ impl Client {
         }
     }
 
+    async fn sent(
+        &self,
+        model: &Model,
+        url: &str,
+        headers: &[(&'static str, String)],
+        body: &Value,
+    ) -> Result<OutboundStream, Failure> {
+        let request = OutboundRequest {
+            method: http::Method::POST,
+            url: url.to_owned(),
+            headers: headers.to_vec(),
+            body: body.to_string().into(),
+            timeout_ms: model.timeout_ms,
+        };
+        let answer = self.outbound.open(request).await.map_err(AskError::Port)?;
+        if answer.status == 200 { Ok(answer) } else { Err(refused(answer).await) }
+    }
+
     async fn attempt(
         &self,
         model: &Model,
@@ -208,17 +242,15 @@ impl Client {
                 openai::body(model, question, output_max),
             ),
         };
-        let request = OutboundRequest {
-            method: http::Method::POST,
-            url,
-            headers,
-            body: body.to_string().into(),
-            timeout_ms: model.timeout_ms,
+        let answer = match self.sent(model, &url, &headers, &body).await {
+            // Some servers know no options of a stream.
+            Err(failure) if failure.refuses(openai::STREAM_OPTIONS) => {
+                let mut body = body;
+                body.as_object_mut().map(|fields| fields.remove(openai::STREAM_OPTIONS));
+                self.sent(model, &url, &headers, &body).await?
+            }
+            answer => answer?,
         };
-        let answer = self.outbound.open(request).await.map_err(AskError::Port)?;
-        if answer.status != 200 {
-            return Err(refused(answer).await);
-        }
         let mut listener = Listener::new(model.api, hear);
         let read = listener.read(answer).await;
         let has_begun = listener.has_begun;
@@ -389,15 +421,18 @@ fn output_max(model: &Model, question: &Question) -> u64 {
     question.output_max.unwrap_or(model.output_max).min(model.output_max)
 }
 
-/// At least the tokens of a prompt.
-fn prompt_tokens(question: &Question) -> u64 {
+/// At least the tokens of a prompt, and its bytes, which are more than it can have.
+fn prompt_tokens(question: &Question, api: Api) -> (u64, u64) {
+    let bytes = std::cell::Cell::new(REQUEST_TOKENS);
     let of_text = |text: &str| {
         let wide = text.bytes().filter(|byte| !byte.is_ascii()).count() as u64;
         let narrow = text.len() as u64 - wide;
+        bytes.set(bytes.get() + text.len() as u64 + TURN_TOKENS);
         narrow.div_ceil(3) + wide.div_ceil(2)
     };
     let of_part = |part: &Part| match part {
         Part::Text(text) | Part::Result { text, .. } => of_text(text),
+        Part::Image(_) if api == Api::OpenAi => IMAGE_TOKENS_OPENAI,
         Part::Image(_) => IMAGE_TOKENS,
         Part::Call { name, arguments, .. } => of_text(name) + of_text(&arguments.to_string()),
         Part::Sealed(value) => of_text(&value.to_string()),
@@ -412,5 +447,6 @@ fn prompt_tokens(question: &Question) -> u64 {
     };
     let tools: u64 = question.tools.iter().map(of_tool).sum();
     let format = question.format.as_ref().map_or(0, |one| of_text(&one.schema.to_string()));
-    REQUEST_TOKENS + of_text(&question.system) + turns + tools + format
+    let prompt = REQUEST_TOKENS + of_text(&question.system) + turns + tools + format;
+    (prompt, prompt.max(bytes.get()))
 }

@@ -10,6 +10,9 @@ use platform::models::Model;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
+/// The field that asks for the usage at the end of a stream.
+pub const STREAM_OPTIONS: &str = "stream_options";
+
 /// The address of the call.
 pub fn url(base_url: &str) -> String {
     format!("{base_url}/chat/completions")
@@ -36,7 +39,7 @@ pub fn body(model: &Model, question: &Question, output_max: u64) -> Value {
         "model": model.model,
         "messages": turns,
         "stream": true,
-        "stream_options": {"include_usage": true},
+        STREAM_OPTIONS: {"include_usage": true},
     });
     let Some(fields) = body.as_object_mut() else { return body };
     // OpenAI's own reasoning models refuse the older name, and other servers know only that one.
@@ -120,15 +123,17 @@ fn stop(reason: &str) -> Stop {
     }
 }
 
-/// `prompt_tokens` include those read from a cache, so they are taken out.
+/// `prompt_tokens` include those read from and written to a cache, so they are taken out.
 fn usage(value: &Value) -> Option<TokenUsage> {
     let prompt = value.get("prompt_tokens")?.as_u64()?;
     let cached = count(value, "/prompt_tokens_details/cached_tokens").min(prompt);
+    let written = count(value, "/prompt_tokens_details/cache_write_tokens").min(prompt - cached);
     Some(TokenUsage {
-        input: prompt - cached,
+        input: prompt - cached - written,
         output: count(value, "/completion_tokens"),
         cache_read: cached,
-        ..TokenUsage::default()
+        cache_write: written,
+        cache_write_1h: 0,
     })
 }
 

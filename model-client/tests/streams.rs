@@ -337,11 +337,15 @@ async fn attempts_of_unknown_effect_count_as_their_ceilings() {
     let ceiling = client.ceiling(models().get("claude").unwrap(), &hello());
     assert_eq!((server.asked(), asked.spent), (3, Micros(ceiling.0 * 3)));
 
-    // Where another one does not fit, it is not made.
+    // Where another one does not fit, it is not made, and the fallback is asked where that fits.
     let server = Server::that([Does::Silent]);
     let asked = ask_with(&server, &["claude"], &hello(), 0.1).await;
-    assert!(matches!(asked.reply, Err(AskError::Short { .. })));
+    assert!(matches!(asked.reply, Err(AskError::Port(_))), "the reason itself is told");
     assert_eq!((server.asked(), asked.spent), (1, ceiling));
+    let server = Server::that([Does::Silent, Does::Stream(vec![CHAT.into()])]);
+    let asked = ask_with(&server, &["claude", "local"], &hello(), 0.1).await;
+    assert_eq!(asked.reply.unwrap().name, "local");
+    assert_eq!((server.asked(), asked.spent), (2, ceiling.plus(Micros(25))));
 
     let server = Server::that([Does::Unreachable, Does::Unreachable, Does::Unreachable]);
     let asked = ask(&server, "claude").await;
@@ -416,6 +420,28 @@ async fn server_that_does_not_stream_is_read_too() {
         (reply.text().as_str(), &reply.stop, asked.spent),
         ("Hi", &Stop::Length, Micros(14))
     );
+}
+
+#[tokio::test]
+async fn server_without_options_of_a_stream_is_asked_without_them() {
+    let refused = json!({"error": {"message": "extra_forbidden: stream_options.include_usage"}});
+    let server =
+        Server::that([Does::Answers(422, vec![], refused), Does::Stream(vec![CHAT.into()])]);
+    let asked = ask(&server, "local").await;
+    assert!(asked.reply.is_ok());
+    let seen = server.seen();
+    assert!(seen[0].2.get("stream_options").is_some() && seen[1].2.get("stream_options").is_none());
+}
+
+#[tokio::test]
+async fn turn_without_a_letter_is_not_sent() {
+    let mut question = hello();
+    question.messages.push(Message::text(Role::Model, "\n\n"));
+    question.messages.push(Message::text(Role::User, "Go on"));
+    let server = Server::that([Does::Stream(vec![TEXT.into()])]);
+    ask_with(&server, &["claude"], &question, 1.0).await.reply.unwrap();
+    let sent = server.seen()[0].2["messages"].clone();
+    assert_eq!(sent.as_array().unwrap().len(), 2, "{sent}");
 }
 
 #[tokio::test]

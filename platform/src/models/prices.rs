@@ -154,10 +154,10 @@ impl ModelPrices {
         self.row(usage.prompt(), at_ms).cost(usage)
     }
     /// The most that one request with this many tokens in its prompt can cost, wherever its tokens
-    /// are counted.
-    pub fn ceiling(&self, prompt: u64, output: u64, at_ms: i64) -> Micros {
+    /// are counted, at the tier of `longest` tokens.
+    pub fn ceiling(&self, (prompt, longest): (u64, u64), output: u64, at_ms: i64) -> Micros {
         let usage = TokenUsage { output, ..TokenUsage::default() };
-        let row = self.row(prompt, at_ms);
+        let row = self.row(longest.max(prompt), at_ms);
         let as_bucket = [
             TokenUsage { input: prompt, ..usage },
             TokenUsage { cache_read: prompt, ..usage },
@@ -247,7 +247,7 @@ mod tests {
         for name in ["claude-haiku-5-5", "claude-opus-5-5", "gpt-5.4", "claude-sonnet-4-5"] {
             let prices = PriceList::shipped().of(name).unwrap();
             for prompt in [0, 1, 100_000, 100_001, 300_000] {
-                let ceiling = prices.ceiling(prompt, 512, NOVEMBER);
+                let ceiling = prices.ceiling((prompt, prompt), 512, NOVEMBER);
                 let third = prompt / 3;
                 let mixed = TokenUsage {
                     input: prompt - 2 * third,

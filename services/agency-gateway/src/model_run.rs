@@ -19,6 +19,8 @@ use platform::models::Model;
 use std::pin::pin;
 use std::sync::Arc;
 
+/// Time of a run of an agent without a table: the default of `timeout_s`.
+const TIMEOUT_MS: i64 = 600_000;
 /// Default of `max_turns`: calls of the model in one run.
 const TURNS_MAX: i64 = 20;
 
@@ -30,13 +32,16 @@ pub(crate) fn read(
 ) -> Arc<dyn Runner> {
     crate::tool_approvals::refuse(section, &mut program.tool_approvals);
     let turns_max = section.whole("max_turns", 1, 1_000).unwrap_or(TURNS_MAX);
-    Arc::new(ModelAgent { models: agent.models.clone(), turns_max })
+    let timeout_ms = i64::try_from(program.timeout_ms).unwrap_or(i64::MAX);
+    Arc::new(ModelAgent { models: agent.models.clone(), turns_max, timeout_ms })
 }
 
 /// The runner of an agent without a table, where a model is for such agents.
 pub(crate) fn of(agent: &Agent) -> Option<Arc<dyn Runner>> {
     let models = agent.models.clone();
-    let runner = || -> Arc<dyn Runner> { Arc::new(ModelAgent { models, turns_max: TURNS_MAX }) };
+    let runner = || -> Arc<dyn Runner> {
+        Arc::new(ModelAgent { models, turns_max: TURNS_MAX, timeout_ms: TIMEOUT_MS })
+    };
     (!agent.models.is_empty()).then(runner)
 }
 
@@ -47,6 +52,8 @@ struct ModelAgent {
     /// refused.
     models: Vec<Model>,
     turns_max: i64,
+    /// Maximum time of a run.
+    timeout_ms: i64,
 }
 
 #[async_trait]
@@ -73,8 +80,24 @@ impl Runner for ModelAgent {
             turns_max: self.turns_max,
             desk: desk.clone(),
         };
-        Box::new(Asking { work: Some(talk.run().boxed()), desk, end: None })
+        let until_ms = tools.clock.now_ms().saturating_add(self.timeout_ms);
+        let (clock, late, seconds) = (tools.clock.clone(), desk.clone(), self.timeout_ms / 1000);
+        let work = async move {
+            match select(pin!(talk.run()), clock.sleep_until(until_ms)).await {
+                Either::Left((finish, _)) => finish,
+                Either::Right(_) => out_of_time(&late, seconds),
+            }
+        };
+        Box::new(Asking { work: Some(work.boxed()), desk, end: None })
     }
+}
+
+/// The end of a run at its time limit, with its words so far.
+fn out_of_time(desk: &Desk, seconds: i64) -> Finish {
+    let Stopped { cost, usage, text, .. } = desk.stopped();
+    let said = text.map(|text| format!("{text}\n\n")).unwrap_or_default();
+    let text = format!("{said}It did not finish within its limit of {seconds} seconds.");
+    Finish { actual_cost: cost, usage, ..Finish::new(Outcome::Failed, text) }
 }
 
 /// A run of a model.

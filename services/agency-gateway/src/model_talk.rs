@@ -172,7 +172,13 @@ impl Talk {
             }
             _ => String::new(),
         };
-        let why = format!("The model {model} did not answer: {error}.{fix}");
+        // The server's own words may name accounts and keys: they are in the log alone.
+        let told = match error {
+            AskError::Status { status, .. } => format!("it answered with status {status}"),
+            AskError::Port(_) => "it could not be reached".to_owned(),
+            AskError::Short { .. } | AskError::Broken(_) => error.to_string(),
+        };
+        let why = format!("The model {model} did not answer: {told}.{fix}");
         let said = self.desk.take_text();
         let said = said.trim();
         let is_free = spent == Micros::ZERO && said.is_empty();

@@ -93,7 +93,7 @@ pub async fn one(
     }
     let row = until_decided(&deps, row, i64::from(wait) * 1_000).await?;
     let find = sql!(
-        "SELECT model, verdict, words, cost_u FROM approval_review WHERE task = ?1",
+        "SELECT model, verdict, words, cost_u, prompt FROM approval_review WHERE task = ?1",
         &row.task
     );
     let review: Option<ReviewRow> = deps.sql.one(find).await?;

@@ -7,7 +7,6 @@
 use crate::ask::{self, Answer, Placed};
 use crate::digests::{digest, fingerprint};
 use crate::ledger::{self, Amounts, Reserve, Shortfall};
-use crate::own_work;
 use crate::owner::Owner;
 use crate::policy::{self, Ask, Ruling, Verdict, id};
 use crate::request::NAME_CHARS_MAX;
@@ -57,7 +56,7 @@ fn ruling_of(
         ask.max_cost = None;
     }
     // Work of the assistant itself has its ceiling for a price.
-    if own_work::KINDS.contains(&request.kind.as_str()) {
+    if who.is_service(ServiceName::PersonalAssistant) {
         ask.price = Price::Known(Micros::ZERO);
         ask.max_cost = None;
     }
@@ -159,11 +158,9 @@ pub async fn record_asking(
             "NOT EXISTS (SELECT 1 FROM approvals a WHERE a.task = ?1)",
         ));
     }
-    if let Some(reviewed) = asking.reviewed {
-        batch.push(reviewed.keep(&draft.task, now_ms));
-    }
     let head = batch.len();
     batch.push(draft.insert());
+    batch.extend(asking.reviewed.map(|said| said.keep(&draft.task, &draft.id, now_ms)));
     batch.extend(ask::place(deps, &draft.id, &draft.placed, asking.answers()));
     if ruling.verdict == Verdict::Approve && asking.pattern.is_some() {
         batch.extend(draft.spend(deps, ruling.amount, asking.run));

@@ -15,16 +15,16 @@ mod thinking;
 use crate::Deps;
 use crate::memory::{self, Learnt};
 use crate::think::NoReply;
+use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use contracts::Problem;
 use contracts::chat::{ChatAnswer, ChatHistory, ChatLine, ChatQuery, ChatRequest};
 use contracts::memory::FactMaker;
 use futures_util::FutureExt;
 use http::HeaderMap;
 use http::header::ACCEPT;
-use platform::edge::{ApiError, ApiResult, JsonBody, Principal, Query};
+use platform::edge::{ApiError, ApiResult, JsonBody, Query};
 use platform::ports::{ClockExt, SqlExt, Statement};
 use platform::sql;
 use platform::time::rfc3339;
@@ -39,7 +39,6 @@ const HISTORY_MAX: u32 = 100;
 /// The handler: JSON, or server-sent events if the caller accepts them.
 pub async fn chat(
     State(deps): State<Deps>,
-    Extension(who): Extension<Principal>,
     headers: HeaderMap,
     JsonBody(request): JsonBody<ChatRequest>,
 ) -> ApiResult<Response> {
@@ -51,7 +50,7 @@ pub async fn chat(
     let turn = Turn { id: format!("msg_{}", deps.clock.ulid()), deps, request };
     let begun = match turn.by_itself().await? {
         Some(thought) => Err(thought),
-        None => turn.begin(who).await?,
+        None => turn.begin().await?,
     };
     if wants_stream {
         return Ok(match begun {
@@ -132,13 +131,13 @@ impl Turn {
         Ok(told.map(thought))
     }
     /// A turn with a model, or the answer without one.
-    async fn begin(&self, who: Principal) -> ApiResult<Result<Begun, Thought>> {
+    async fn begin(&self) -> ApiResult<Result<Begun, Thought>> {
         let asked = Asked {
             session: &self.request.session_key,
             message: &self.request.message,
             id: &self.id,
         };
-        Ok(match thinking::begin(&self.deps, who, &asked).await? {
+        Ok(match thinking::begin(&self.deps, &asked).await? {
             Ok(begun) => Ok(begun),
             Err(NoReply::Refused(refused)) => return Err(*refused),
             Err(why) => Err(self.without(&why).await?),
@@ -193,20 +192,23 @@ impl Turn {
         // The answer's id sorts directly after the question's.
         let answer = format!("{id}~");
         let mut batch: Vec<Statement> = Vec::new();
+        // One that was forgotten while the model thought is not told again by its answer.
+        let shown = serde_json::Value::from(thought.docs.clone()).to_string();
         let rows = [(id, "user", request.message.as_str()), (&answer, "assistant", &thought.text)];
         for (id, role, content) in rows {
             batch.push(sql!(
-                "INSERT INTO chat_message (id, session, role, content, at, hidden) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT INTO chat_message (id, session, role, content, at, hidden)
+                 SELECT ?1, ?2, ?3, ?4, ?5, MAX(?6, EXISTS (
+                   SELECT 1 FROM json_each(?7) d WHERE d.value LIKE 'mem%' AND NOT EXISTS (SELECT 1 FROM memory_fact f WHERE f.id = d.value)))",
                 id,
                 &request.session_key,
                 role,
                 content,
                 deps.clock.now_ms(),
-                i64::from(thought.is_hidden)
+                i64::from(thought.is_hidden),
+                &shown
             ));
-            if !thought.is_hidden {
-                batch.extend(memory::index(id, content));
-            }
+            batch.extend(memory::index(id, content));
         }
         let mut docs = thought.docs.clone();
         let by_words = memory::said(&request.message).into_iter().map(|said| Learnt {
@@ -222,6 +224,7 @@ impl Turn {
             docs.push(fact);
         }
         batch.push(memory::used(&answer, &docs));
+        batch.extend(memory::unindex_hidden());
         deps.sql.batch(batch).await?;
         summary::soon(deps, &request.session_key);
         Ok(ChatAnswer {

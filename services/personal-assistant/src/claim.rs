@@ -118,10 +118,14 @@ pub async fn claim(
     Ok(Json(take(&deps, &id, &request.digest, request.epoch).await?))
 }
 
-/// Whether a gateway is about to start what a person decided on. A decision of the rules holds for
-/// the agent, however it is configured.
+/// Whether a gateway is about to start what a person, or a model, decided on. A decision of the
+/// rules alone holds for the agent, however it is configured.
 fn is_as_decided(seen: &ApprovalRow, about: &AgentRun) -> ApiResult<bool> {
-    let Some(arguments) = seen.arguments.as_ref().filter(|_| seen.is_decided_by_a_person()) else {
+    let Some(arguments) = seen
+        .arguments
+        .as_ref()
+        .filter(|_| seen.is_decided_by_a_person() || seen.is_approved_by_a_model())
+    else {
         return Ok(true);
     };
     let arguments: Value =
@@ -231,7 +235,7 @@ pub async fn given_up(
     let row: ApprovalRow = answers.one()?.ok_or_else(|| store::unreadable("approval"))?;
     let halted = answers.halted()?;
     let cost =
-        answers.one::<cut_off::Last>()?.filter(|_| row.was_claimed()).map(|last| last.cost());
+        answers.one::<cut_off::Last>()?.filter(|_| row.was_claimed()).map(|last| last.cost(&deps));
     let was = match row.state_at(now_ms)? {
         // A new run would be a new task, which this task's halt does not cover.
         _ if halted => GivenUp::Ended,

@@ -5,7 +5,7 @@
 use crate::posting::{self, Posting};
 use crate::store::{Answers, NEWEST_CLAIM};
 use crate::{Deps, ask, top_up};
-use contracts::Micros;
+use contracts::{AgentId, Micros};
 use platform::edge::ApiResult;
 use platform::ports::{ClockExt, SqlExt, Statement};
 use serde::Deserialize;
@@ -17,6 +17,7 @@ const AT_ONCE_MAX: u32 = 50;
 #[derive(Debug, Deserialize)]
 pub struct Last {
     pub task: String,
+    agent: String,
     seq: i64,
     /// Reported so far.
     pub cost_u: Option<i64>,
@@ -25,15 +26,18 @@ pub struct Last {
 }
 
 impl Last {
-    /// As it was reported; else all that the run might spend.
-    pub fn cost(&self) -> Micros {
-        Micros(self.cost_u.unwrap_or(self.limit_u))
+    /// As it was reported; else all that the run might spend. So it is for an agent that is a model:
+    /// the call on its way, which no report has yet, may have been done and billed.
+    pub fn cost(&self, deps: &Deps) -> Micros {
+        let reported = self.cost_u.unwrap_or(self.limit_u);
+        let is_model = !deps.config.agents.agent(&AgentId::new(&self.agent)).models.is_empty();
+        Micros(if is_model { reported.max(self.limit_u) } else { reported })
     }
 }
 
 fn last() -> String {
     format!(
-        "SELECT a.task, c.seq, c.cost_u, (SELECT MAX(COALESCE(h.limit_u, h.amt_u)) FROM hold h WHERE h.task = a.task) AS limit_u
+        "SELECT a.task, a.agent, c.seq, c.cost_u, (SELECT MAX(COALESCE(h.limit_u, h.amt_u)) FROM hold h WHERE h.task = a.task) AS limit_u
          FROM approvals a JOIN claim c ON c.task = a.task AND {NEWEST_CLAIM}"
     )
 }
@@ -57,11 +61,11 @@ pub async fn post_due(deps: &Deps, task: Option<&str>) -> ApiResult<()> {
         let posting = Posting {
             task: &last.task,
             seq: last.seq,
-            amount: last.cost(),
+            amount: last.cost(deps),
             outcome: "lost",
             reported: last.cost_u.map(Micros),
             unpriced: last.cost_u.is_none() && last.limit_u > 0,
-            overrun: last.cost().minus(Micros(last.limit_u)),
+            overrun: last.cost(deps).minus(Micros(last.limit_u)),
             usage: None,
             at_ms: now_ms,
             nonce: &deps.clock.random_hex(16),

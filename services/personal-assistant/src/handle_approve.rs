@@ -6,9 +6,9 @@ use crate::policy::Verdict;
 use crate::{Deps, owner, request, review, store, waiting};
 use axum::extract::State;
 use axum::{Extension, Json};
-use contracts::ServiceName;
 use contracts::approval::{ApproveAnswer, ApproveRequest};
-use platform::edge::{ApiResult, JsonBody, Principal};
+use contracts::{Micros, ServiceName};
+use platform::edge::{ApiResult, JsonBody, Principal, Scope};
 use platform::models::Use;
 use platform::ports::SqlExt;
 
@@ -22,10 +22,9 @@ pub async fn approve(
     if !who.is_service(ServiceName::WebhookAggregator) {
         request::refuse_reserved(&request)?;
     }
-    let reviewed = if may_be_reviewed(&deps, who, &request).await? {
-        review::review(&deps, who, &request).await
-    } else {
-        None
+    let reviewed = match may_be_reviewed(&deps, who, &request).await? {
+        Some(amount) => review::review(&deps, &request, amount).await,
+        None => None,
     };
     let asking = Asking { reviewed: reviewed.as_ref(), ..Asking::default() };
     let recorded = approve::record_asking(&deps, who, &request, asking).await?;
@@ -34,11 +33,17 @@ pub async fn approve(
     approve::answer(&row, deps.clock.now_ms(), recorded.shortfall).map(Json)
 }
 
-/// Whether a model looks at it: the rules leave it the choice, the run could start, its sender is
-/// known, and the request is new.
-async fn may_be_reviewed(deps: &Deps, who: Principal, request: &ApproveRequest) -> ApiResult<bool> {
-    if deps.config.models().used_for(Use::Review).is_none() {
-        return Ok(false);
+/// The amount that a model looks at, if it does: the rules leave it the choice, the run could start,
+/// its sender is known, no agent makes the request, and it is new. An agent could ask again in other
+/// words until the model approves.
+async fn may_be_reviewed(
+    deps: &Deps,
+    who: Principal,
+    request: &ApproveRequest,
+) -> ApiResult<Option<Micros>> {
+    let is_by_an_agent = who == Principal::Scope(Scope::Agent);
+    if is_by_an_agent || deps.config.models().used_for(Use::Review).is_none() {
+        return Ok(None);
     }
     let is_no_case = request
         .channel_context
@@ -46,9 +51,9 @@ async fn may_be_reviewed(deps: &Deps, who: Principal, request: &ApproveRequest) 
         .is_some_and(|context| context.cannot_start.is_some() || context.public);
     let ruling = approve::ruling(deps, who, request, &owner::read(deps).await?);
     if is_no_case || ruling.verdict != Verdict::AskOwner || !ruling.may_be_reviewed {
-        return Ok(false);
+        return Ok(None);
     }
     let known: Option<store::ApprovalRow> =
         deps.sql.one(store::approval_by_task(request.task_id.as_str())).await?;
-    Ok(known.is_none())
+    Ok(known.is_none().then_some(ruling.amount))
 }

@@ -13,7 +13,7 @@ mod recall;
 mod said;
 mod words;
 
-pub use facts::{FactRow, Learnt, by_ids, facts, forget, in_force, learn, origin};
+pub use facts::{FactRow, Learnt, by_ids, forget, in_force, just_stated, learn, origin};
 pub use handlers::{add, edit, list, read, remove};
-pub use recall::{Kind, index, recall, used, uses};
+pub use recall::{Kind, index, recall, unindex_hidden, used, uses};
 pub use said::{Said, said};

@@ -4,19 +4,23 @@
 use crate::{Deps, halt, renew, settle};
 use contracts::approval::{ApproveRequest, Outcome, SettleRequest};
 use contracts::task::RENEW_EVERY_MS;
-use contracts::{AgentId, Micros, TaskId};
+use contracts::{AgentId, Micros, ServiceName, TaskId};
 use futures_util::future::{Either, select};
+use platform::edge::Principal;
 use platform::ports::begin_wait;
 use std::pin::pin;
 
 /// The types of its approvals, also in lists of rules.
 pub const TIE_BREAK: &str = "tie-break";
 pub const TRANSCRIPTION: &str = "transcription";
-pub const CHAT: &str = "chat";
-pub const SUMMARY: &str = "summary";
-pub const REVIEW: &str = "review";
+pub const CHAT: &str = "assistant-chat";
+pub const SUMMARY: &str = "assistant-summary";
+pub const REVIEW: &str = "assistant-review";
 /// All of them.
 pub const KINDS: [&str; 5] = [TIE_BREAK, TRANSCRIPTION, CHAT, SUMMARY, REVIEW];
+
+/// The assistant, as the one that asks for its own work. No caller from outside can be it.
+pub const WHO: Principal = Principal::Service(ServiceName::PersonalAssistant);
 
 /// Between looks for a halt; a halt of this process wakes it at once.
 const LOOK_EVERY_MS: i64 = 1_000;

@@ -8,13 +8,13 @@ use crate::own_work::REVIEW;
 use crate::reviewed::Reviewed;
 use crate::think::{self, Errand, NoReply, Patience};
 use crate::{Deps, digests};
+use axum::Json;
 use axum::extract::State;
-use axum::{Extension, Json};
 use contracts::Micros;
 use contracts::approval::ApproveRequest;
 use contracts::review::{Review, ReviewRequest, ReviewVerdict};
 use model_client::{Format, Message, Question, Role, Stop};
-use platform::edge::{ApiResult, JsonBody, Principal};
+use platform::edge::{ApiResult, JsonBody};
 use platform::models::Use;
 use platform::ports::ClockExt;
 use platform::text::{printable, short};
@@ -47,10 +47,10 @@ struct Answer {
 
 /// The model's word on a request; none if no model looks at requests. A failure of the ledger is no
 /// word either.
-pub async fn review(deps: &Deps, who: Principal, request: &ApproveRequest) -> Option<Reviewed> {
+pub async fn review(deps: &Deps, request: &ApproveRequest, amount: Micros) -> Option<Reviewed> {
     let model = deps.config.models().used_for(Use::Review)?;
     let name = format!("{} ({})", model.name, model.model);
-    let question = match question(request) {
+    let question = match question(request, amount) {
         Ok(question) => question,
         Err(why) => return Some(passed(name, why, Micros::ZERO, String::new())),
     };
@@ -59,9 +59,9 @@ pub async fn review(deps: &Deps, who: Principal, request: &ApproveRequest) -> Op
         kind: REVIEW,
         of: request.task_id.to_string(),
         what: format!("Ask a model about a request of {}", request.agent_type),
-        patience: Patience { retries: 1, timeout_ms: TIMEOUT_MS },
+        patience: Patience { retries: 1, timeout_ms: TIMEOUT_MS, total_ms: 20_000 },
     };
-    let said = match think::ask(deps, who, Use::Review, errand, question).await {
+    let said = match think::ask(deps, Use::Review, errand, question).await {
         Ok(said) => said,
         Err(error) => {
             tracing::warn!(?error, task = %request.task_id, "no model looked at a request");
@@ -70,10 +70,10 @@ pub async fn review(deps: &Deps, who: Principal, request: &ApproveRequest) -> Op
     };
     Some(match said {
         Ok(reply) => match verdict(&reply.text(), &reply.stop) {
-            Some((verdict, words)) => Reviewed {
-                review: Review { model: name, verdict, words, cost: reply.cost },
-                prompt,
-            },
+            Some((verdict, words)) => {
+                let model = format!("{} ({})", reply.name, reply.model);
+                Reviewed { review: Review { model, verdict, words, cost: reply.cost, prompt } }
+            }
             None => {
                 let why = "Its answer was no verdict.".to_owned();
                 passed(name, why, reply.cost, prompt)
@@ -89,8 +89,7 @@ pub async fn review(deps: &Deps, who: Principal, request: &ApproveRequest) -> Op
 }
 
 fn passed(model: String, words: String, cost: Micros, prompt: String) -> Reviewed {
-    let review = Review { model, verdict: ReviewVerdict::Pass, words, cost };
-    Reviewed { review, prompt }
+    Reviewed { review: Review { model, verdict: ReviewVerdict::Pass, words, cost, prompt } }
 }
 
 /// The verdict of an answer that is one, and nothing else.
@@ -106,7 +105,7 @@ fn verdict(text: &str, stop: &Stop) -> Option<(ReviewVerdict, String)> {
 }
 
 /// All that the model is told; or the reason that it is not asked.
-fn question(request: &ApproveRequest) -> Result<Question, String> {
+fn question(request: &ApproveRequest, amount: Micros) -> Result<Question, String> {
     let arguments = request.arguments.as_ref().map(ToString::to_string).unwrap_or_default();
     if request.description.chars().count() > DESCRIPTION_CHARS || arguments.len() > ARGUMENTS_BYTES
     {
@@ -116,7 +115,7 @@ fn question(request: &ApproveRequest) -> Result<Question, String> {
         "agent": request.agent_type,
         "type": request.kind,
         "operation": request.operation,
-        "costsUpToDollars": request.estimated_cost,
+        "costsUpToDollars": amount,
         "message": request.description,
         "arguments": request.arguments,
     });
@@ -151,7 +150,6 @@ fn prompt_digest(question: &Question) -> String {
 /// figures (`quintet eval approvals`). Nothing is approved.
 pub async fn try_out(
     State(deps): State<Deps>,
-    Extension(who): Extension<Principal>,
     JsonBody(request): JsonBody<ReviewRequest>,
 ) -> ApiResult<Json<Review>> {
     let ReviewRequest { kind, agent_type, description, estimated_cost, operation } = request;
@@ -167,7 +165,7 @@ pub async fn try_out(
         wait: None,
     };
     crate::request::validate(&request)?;
-    let reviewed = review(&deps, who, &request).await;
+    let reviewed = review(&deps, &request, request.estimated_cost).await;
     Ok(Json(reviewed.map(|reviewed| reviewed.review).ok_or_else(|| {
         platform::edge::ApiError::from(
             contracts::Problem::new(

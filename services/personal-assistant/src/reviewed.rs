@@ -11,8 +11,6 @@ use platform::sql;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reviewed {
     pub review: Review,
-    /// SHA-256 of all that the model was told.
-    pub prompt: String,
 }
 
 impl Reviewed {
@@ -34,23 +32,25 @@ impl Reviewed {
             }
         }
     }
-    /// Keeps it beside the approval.
-    pub fn keep(&self, task: &str, now_ms: i64) -> Statement {
-        let Review { model, verdict, words, cost } = &self.review;
+    /// Keeps it beside the approval of this id, if that was written.
+    pub fn keep(&self, task: &str, approval: &str, now_ms: i64) -> Statement {
+        let Review { model, verdict, words, cost, prompt } = &self.review;
         let verdict = match verdict {
             ReviewVerdict::Approve => "approve",
             ReviewVerdict::Pass => "pass",
         };
         sql!(
-            "INSERT INTO approval_review (task, model, prompt, verdict, words, cost_u, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+            "INSERT INTO approval_review (task, model, prompt, verdict, words, cost_u, at)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE EXISTS (SELECT 1 FROM approvals a WHERE a.id = ?8)
              ON CONFLICT (task) DO NOTHING",
             task,
             model,
-            &self.prompt,
+            prompt,
             verdict,
             words,
             *cost,
-            now_ms
+            now_ms,
+            approval
         )
     }
 }
@@ -62,12 +62,19 @@ pub struct ReviewRow {
     verdict: String,
     words: String,
     cost_u: i64,
+    prompt: String,
 }
 
 impl From<ReviewRow> for Review {
     fn from(row: ReviewRow) -> Self {
         let verdict =
             if row.verdict == "approve" { ReviewVerdict::Approve } else { ReviewVerdict::Pass };
-        Self { model: row.model, verdict, words: row.words, cost: Micros(row.cost_u) }
+        Self {
+            model: row.model,
+            verdict,
+            words: row.words,
+            cost: Micros(row.cost_u),
+            prompt: row.prompt,
+        }
     }
 }

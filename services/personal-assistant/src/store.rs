@@ -110,6 +110,11 @@ impl ApprovalRow {
     pub fn is_decided_by_a_person(&self) -> bool {
         self.decided_by.as_deref().is_some_and(|by| by != BY_RULES)
     }
+    /// Whether a model approved it, for exactly what it was shown.
+    pub fn is_approved_by_a_model(&self) -> bool {
+        let policies: Vec<String> = serde_json::from_str(&self.policies).unwrap_or_default();
+        policies.iter().any(|policy| policy == id::MODEL_REVIEW)
+    }
     /// Whether it was ever claimed.
     pub fn was_claimed(&self) -> bool {
         matches!(

@@ -6,10 +6,13 @@ use crate::claim::{self, ClaimError};
 use crate::own_work;
 use crate::policy::{Ruling, Verdict};
 use crate::{Deps, owner};
+use contracts::Micros;
 use contracts::approval::ClaimAnswer;
+use futures_util::future::{Either, select};
 use model_client::{AskError, Client, Question, Reply, Reservation};
-use platform::edge::{ApiError, ApiResult, Principal};
+use platform::edge::{ApiError, ApiResult};
 use platform::models::{Model, Use};
+use std::pin::pin;
 
 /// Something to be asked.
 #[derive(Clone, Debug)]
@@ -29,6 +32,8 @@ pub struct Patience {
     pub retries: u32,
     /// Maximum wait for the first part of an answer and between two parts.
     pub timeout_ms: u64,
+    /// Maximum time of all attempts together.
+    pub total_ms: i64,
 }
 
 /// Why nothing was answered.
@@ -44,6 +49,8 @@ pub enum NoReply {
     /// It was asked before.
     Asked,
     Halted,
+    /// It took too long.
+    Late,
     Failed(AskError),
 }
 
@@ -57,6 +64,7 @@ impl std::fmt::Display for NoReply {
             Self::Refused(error) => write!(f, "{}", error.0.detail),
             Self::Asked => write!(f, "it was asked before"),
             Self::Halted => write!(f, "everything is halted"),
+            Self::Late => write!(f, "the model took too long"),
             Self::Failed(error) => write!(f, "the model did not answer: {error}"),
         }
     }
@@ -78,7 +86,6 @@ pub struct Admitted {
 /// When the ledger does not answer: nothing is asked then.
 pub async fn admit(
     deps: &Deps,
-    who: Principal,
     what: Use,
     errand: Errand,
     question: Question,
@@ -93,14 +100,15 @@ pub async fn admit(
         return Ok(Err(NoReply::NoModel));
     }
     let client = client(deps, errand.patience);
+    // A call of unknown effect counts in full, and its fallback is asked all the same.
     let ceilings = models.iter().map(|model| client.ceiling(model, &question));
-    let most = ceilings.max().unwrap_or_default();
+    let most = ceilings.fold(Micros::ZERO, Micros::plus);
     let work = own_work::request(errand.kind, &errand.of, errand.what, most);
-    let ruling = ruling(deps, who, &work, &owner::read(deps).await?);
+    let ruling = ruling(deps, own_work::WHO, &work, &owner::read(deps).await?);
     if ruling.verdict != Verdict::Approve {
         return Ok(Err(NoReply::Rules(Box::new(ruling))));
     }
-    let (row, shortfall) = record(deps, who, &work).await?;
+    let (row, shortfall) = record(deps, own_work::WHO, &work).await?;
     if let Some(short) = shortfall {
         let refused = crate::decide::over_budget(&short);
         return Ok(Err(NoReply::Refused(Box::new(refused))));
@@ -127,11 +135,18 @@ impl Admitted {
         let models: Vec<&Model> = models.iter().collect();
         let mut reservation = Reservation::of(&claim);
         let client = client(&deps, patience);
-        let asking = client.ask(&models, &question, &mut reservation, hear);
+        let until_ms = deps.clock.now_ms().saturating_add(patience.total_ms);
+        let asking = async {
+            let asking = pin!(client.ask(&models, &question, &mut reservation, hear));
+            match select(asking, deps.clock.sleep_until(until_ms)).await {
+                Either::Left((said, _)) => said.map_err(NoReply::Failed),
+                Either::Right(_) => Err(NoReply::Late),
+            }
+        };
         let said = own_work::unless_halted(&deps, &work.task_id, asking).await;
         let cost = match &said {
             // Ended in the middle: the model may have done all of it.
-            None => work.estimated_cost,
+            None | Some(Err(NoReply::Late)) => work.estimated_cost,
             Some(_) => reservation.spent(),
         };
         let is_done = matches!(said, Some(Ok(_)));
@@ -142,7 +157,7 @@ impl Admitted {
         own_work::settle(&deps, work.task_id, settled).await;
         match said {
             None => Err(NoReply::Halted),
-            Some(answer) => answer.map_err(NoReply::Failed),
+            Some(answer) => answer,
         }
     }
 }
@@ -153,12 +168,11 @@ impl Admitted {
 /// When the ledger does not answer: nothing is asked then.
 pub async fn ask(
     deps: &Deps,
-    who: Principal,
     what: Use,
     errand: Errand,
     question: Question,
 ) -> ApiResult<Result<Reply, NoReply>> {
-    Ok(match admit(deps, who, what, errand, question).await? {
+    Ok(match admit(deps, what, errand, question).await? {
         Ok(admitted) => admitted.ask(&mut |_| ()).await,
         Err(why) => Err(why),
     })

@@ -8,14 +8,14 @@
 use crate::Deps;
 use crate::own_work::TIE_BREAK;
 use crate::think::{self, Errand, Patience};
+use axum::Json;
 use axum::extract::State;
-use axum::{Extension, Json};
 use contracts::AgentId;
 use contracts::calls::skill_graph_loader::ListAgents;
 use contracts::graph::VersionQuery;
 use contracts::routing::{TieAnswer, TieRequest};
 use model_client::{Message, Question, Role};
-use platform::edge::{ApiResult, JsonBody, Principal};
+use platform::edge::{ApiResult, JsonBody};
 use platform::models::Use;
 
 /// Maximum characters of the message shown to the model.
@@ -30,20 +30,19 @@ const TIMEOUT_MS: u64 = 20_000;
 /// The handler. Always 200: "no agent" is an answer.
 pub async fn tie_break(
     State(deps): State<Deps>,
-    Extension(who): Extension<Principal>,
     JsonBody(request): JsonBody<TieRequest>,
 ) -> ApiResult<Json<TieAnswer>> {
     if deps.config.models().used_for(Use::Ties).is_none() {
         return Ok(Json(TieAnswer { agent: None }));
     }
-    let agent = chosen(&deps, who, &request).await.unwrap_or_else(|error| {
+    let agent = chosen(&deps, &request).await.unwrap_or_else(|error| {
         tracing::warn!(?error, event = %request.event_id, "no model broke the tie");
         None
     });
     Ok(Json(TieAnswer { agent }))
 }
 
-async fn chosen(deps: &Deps, who: Principal, request: &TieRequest) -> ApiResult<Option<AgentId>> {
+async fn chosen(deps: &Deps, request: &TieRequest) -> ApiResult<Option<AgentId>> {
     let message: String = request.message.chars().take(MESSAGE_CHARS).collect();
     let question = Question {
         system: instructions(deps, &request.agents).await,
@@ -57,9 +56,9 @@ async fn chosen(deps: &Deps, who: Principal, request: &TieRequest) -> ApiResult<
         of: request.event_id.to_string(),
         what: format!("Ask a model whether {one} or {other} should get a message"),
         // The sender is asked instead.
-        patience: Patience { retries: 0, timeout_ms: TIMEOUT_MS },
+        patience: Patience { retries: 0, timeout_ms: TIMEOUT_MS, total_ms: 20_000 },
     };
-    Ok(match think::ask(deps, who, Use::Ties, errand, question).await? {
+    Ok(match think::ask(deps, Use::Ties, errand, question).await? {
         Ok(reply) => named(&reply.text(), &request.agents),
         Err(why) => {
             tracing::info!(%why, event = %request.event_id, "no model broke the tie");

@@ -117,8 +117,9 @@ impl Run<'_> {
             MoreMoney::Grant(to) => self.raise(to, None).await,
             MoreMoney::Stop(why) => Ok((Word::Stop(StopCause::Budget, Some(why)), self.limit)),
             MoreMoney::Ask { more, why } => {
-                let more = more.min(self.room().await?.minus(self.need));
-                if more == Micros::ZERO {
+                let (base, room) = (self.base(), self.room().await?);
+                let more = self.need.minus(base).plus(more).min(room.minus(base));
+                if room <= self.need || more == Micros::ZERO {
                     return Ok((used_up(), self.limit));
                 }
                 self.question(questions, more, &why).await?;
@@ -145,7 +146,8 @@ impl Run<'_> {
         }
         let order = TopUp {
             task: &self.approval.task,
-            need: self.need,
+            // A need that has grown meanwhile is asked about by itself.
+            need: self.need.min(to),
             to,
             from: from.map_or(&self.approval.task, |row| &row.task),
             now_ms: self.now_ms,
@@ -158,7 +160,7 @@ impl Run<'_> {
                 let approved = "EXISTS (SELECT 1 FROM approvals q JOIN hold mine ON mine.task = q.task WHERE q.id = ?6 AND q.state = 'approved' AND mine.exp > ?5)";
                 batch.push(ledger::top_up(order, approved).bind(&row.id));
                 let step = |text: String, first: &str| {
-                    sql!(text, first, self.now_ms, &self.approval.task, self.need)
+                    sql!(text, first, self.now_ms, &self.approval.task, self.need.min(to))
                 };
                 batch.push(step(
                     format!("UPDATE approvals SET state = 'consumed' WHERE id = ?1 AND state = 'approved' AND ?2 > 0 AND {raised}"),
@@ -180,8 +182,13 @@ impl Run<'_> {
         })
     }
 
+    /// The money that is spent or granted already: a question is about more than that.
+    fn base(&self) -> Micros {
+        self.spent.max(self.limit)
+    }
+
     async fn take_over(&self, question: &ApprovalRow) -> ApiResult<(Word, Micros)> {
-        self.raise(self.need.plus(question.amount()), Some(question)).await
+        self.raise(self.base().plus(question.amount()), Some(question)).await
     }
 
     /// Asks the owner where the run itself was, or would have been, asked about.

@@ -10,11 +10,11 @@ use crate::policy::Verdict;
 use crate::recording::Recording;
 use crate::transcription::{Transcriber, TranscriptionError};
 use crate::{Deps, claim, owner};
+use axum::Json;
 use axum::extract::{Path, Request, State};
-use axum::{Extension, Json};
 use contracts::Micros;
 use contracts::files::{FILE_BYTES_CEILING, Transcription};
-use platform::edge::{ApiResult, Principal, read_body};
+use platform::edge::{ApiResult, read_body};
 use platform::files::size;
 use platform::ports::ClockExt;
 use platform::text::{printable, short};
@@ -27,7 +27,6 @@ const WHY_CHARS_MAX: usize = 200;
 /// The handler. Always 200 for a sound request: "no words" is an answer.
 pub async fn transcribe(
     State(deps): State<Deps>,
-    Extension(who): Extension<Principal>,
     Path(id): Path<String>,
     request: Request,
 ) -> ApiResult<Json<Transcription>> {
@@ -37,7 +36,7 @@ pub async fn transcribe(
     let bytes_max = usize::try_from(FILE_BYTES_CEILING).unwrap_or(usize::MAX);
     let content = read_body(request, bytes_max).await?;
     let said = match Recording::of(content) {
-        Some(recording) => words(&deps, who, transcriber, &id, recording).await?,
+        Some(recording) => words(&deps, transcriber, &id, recording).await?,
         None => Err("its content is no recording".to_owned()),
     };
     Ok(Json(match said {
@@ -49,7 +48,6 @@ pub async fn transcribe(
 /// The words, or the reason that there are none.
 async fn words(
     deps: &Deps,
-    who: Principal,
     transcriber: &Transcriber,
     id: &str,
     recording: Recording,
@@ -62,13 +60,13 @@ async fn words(
     let what = format!("Transcribe a recording of {}", size(length as u64));
     let work = own_work::request(TRANSCRIPTION, id, what, most);
     // The owner is not asked for a recording: the file goes on without words.
-    if ruling(deps, who, &work, &owner::read(deps).await?).verdict != Verdict::Approve {
+    if ruling(deps, own_work::WHO, &work, &owner::read(deps).await?).verdict != Verdict::Approve {
         return Ok(Err(format!(
             "it may cost {}, which your rules do not approve by themselves",
             work.estimated_cost
         )));
     }
-    let (row, _) = record(deps, who, &work).await?;
+    let (row, _) = record(deps, own_work::WHO, &work).await?;
     let claim = match claim::take(deps, &row.id, &row.digest, None).await {
         Ok(claim) => claim,
         Err(claim::ClaimError::Claimed(_)) => return Ok(Err("it was tried before".to_owned())),

@@ -172,3 +172,28 @@ async fn review_can_be_tried_out_by_the_owner_and_approves_nothing() {
     assert_eq!(pending["approvals"], json!([]));
     assert_eq!(Bed::new().post(OPERATOR, "/api/reviews", body).await.0, 503);
 }
+
+#[tokio::test]
+async fn agent_cannot_shop_for_a_verdict() {
+    let bed = bed();
+    approves(&bed);
+    for task in ["a", "b"] {
+        let (_, answer) = bed.post(AGENT, "/api/approve", request(task, 5.0)).await;
+        assert_eq!(answer["state"], "pending", "{answer}");
+    }
+    assert!(bed.outbound.sent().is_empty());
+}
+
+#[tokio::test]
+async fn agent_with_the_name_of_work_of_ours_has_its_own_price() {
+    for name in ["review", "chat", "assistant-review", "tie-break"] {
+        let agents = json!({name: {"runner": "claude-code", "command": ["claude"]}});
+        let bed = Bed::with(json!({ "agents": agents }));
+        let mut body = request("t1", 0.0);
+        body["agentType"] = name.into();
+        body["type"] = name.into();
+        let (_, answer) = bed.post(AGGREGATOR, "/api/approve", body).await;
+        assert_eq!(answer["state"], "pending", "{name}: {answer}");
+        assert_eq!(answer["policies"], json!(["unknownPrice"]), "{name}");
+    }
+}

@@ -64,7 +64,7 @@ async fn chat_is_answered_by_the_model_and_costs_to_the_micro_dollar() {
     let day = bed.day().await;
     assert_eq!((&day["spent"], &day["held"]), (&json!(0.0042), &json!(0.0)));
     let list = bed.get(OPERATOR, "/api/approvals?state=consumed").await;
-    assert_eq!(list["approvals"][0]["type"], "chat");
+    assert_eq!(list["approvals"][0]["type"], "assistant-chat");
 }
 
 #[tokio::test]
@@ -126,7 +126,7 @@ async fn over_budget_is_402_and_asks_no_model() {
 #[tokio::test]
 async fn chat_that_the_rules_do_not_approve_is_answered_without_the_model() {
     let bed = bed();
-    let rules = json!({"requiresHumanApproval": ["chat"]});
+    let rules = json!({"requiresHumanApproval": ["assistant-chat"]});
     assert_eq!(bed.send(OPERATOR, "PUT", "/api/context", rules).await.0, 200);
     let answer = chat(&bed, "s", "How should retries work?").await;
     let text = answer["message"].as_str().unwrap();
@@ -203,7 +203,7 @@ async fn long_conversation_is_summarised_and_goes_on_from_there() {
     let spent = bed.get(OPERATOR, "/api/approvals?state=consumed").await;
     let kinds: Vec<_> =
         spent["approvals"].as_array().unwrap().iter().map(|one| &one["type"]).collect();
-    assert!(kinds.contains(&&json!("summary")));
+    assert!(kinds.contains(&&json!("assistant-summary")));
 }
 
 #[tokio::test]

@@ -250,3 +250,25 @@ async fn run_without_a_lease_renews_its_claim_by_its_token() {
     let (_, answer) = renew(token, 700_000).await;
     assert_eq!((&answer["cancel"], &answer["reason"]), (&json!(true), &json!("halted")));
 }
+
+#[tokio::test]
+async fn question_about_a_next_step_grants_no_more_than_it_says() {
+    let bed = Bed::new();
+    bed.approver("7");
+    bed.claimed("t1", 0.5).await;
+    let renew = json!({"taskId": "t1", "costMicros": 100_000, "needMicros": 3_000_000});
+    let (_, answer) = bed.post(AGGREGATOR, "/internal/renewed", renew.clone()).await;
+    assert_eq!((&answer["pause"], &answer["costLimit"]), (&json!(true), &json!(0.5)));
+    let asked = question(&bed).await;
+    let more = asked["costLimit"].as_f64().unwrap();
+    assert!((2.5..4.0).contains(&more), "it reaches the step: {asked}");
+    let reason = asked["reason"].as_str().unwrap();
+    assert!(reason.starts_with(
+        "It has spent $0.10, and may spend $0.50. Its next step may bring that to $3.00."
+    ));
+    assert_eq!(bed.decide(&asked["id"], "approve").await.0, 200);
+    let (_, answer) = bed.post(AGGREGATOR, "/internal/renewed", renew).await;
+    let limit = answer["costLimit"].as_f64().unwrap();
+    assert!((limit - 0.5 - more).abs() < 1e-6, "{limit} for {more} more");
+    assert!(answer["pause"] != json!(true), "it goes on");
+}

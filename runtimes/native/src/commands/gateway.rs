@@ -98,6 +98,8 @@ pub async fn gateway(
     tree.close()?;
     let report = Report::default();
     let configuration = agency_gateway::Config::read(&tree.value, &report);
+    // With a server beside it, its assistant tells these.
+    platform::models::Models::read(&tree.value, &report);
     let (agent_token, unasked) = agent_token(&configuration);
     let of_machine = workspaces::of_machine(&configuration, data, tree.file.as_deref());
     let problems: Vec<ConfigProblem> =

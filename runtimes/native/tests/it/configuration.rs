@@ -61,11 +61,11 @@ fn config_rejects_an_unknown_key_anywhere() {
 }
 
 #[test]
-fn config_rejects_keys_of_later_versions_by_name() {
+fn config_rejects_an_unknown_runner_and_a_model_without_its_name() {
     let (_, done) = refused(
-        "[models.anthropic]\napi_key = \"sk-ant-hush\"\n[agents.codegen]\nrunner = \"openai\"\n",
+        "[models.anthropic]\napi_key = \"sk-ant-hush\"\n[agents.codegen]\nrunner = \"gemini\"\n",
     );
-    for part in ["models", "agents.codegen.runner", "not in this version"] {
+    for part in ["models.anthropic.model: is missing", "agents.codegen.runner", "is no runner"] {
         assert!(done.err.contains(part), "{part} in {}", done.err);
     }
     assert!(!done.err.contains("sk-ant-hush"), "{}", done.err);
@@ -74,9 +74,9 @@ fn config_rejects_keys_of_later_versions_by_name() {
 #[test]
 fn config_lists_each_mistake_once() {
     let (_, done) = refused(
-        "[models.anthropic]\napi_key = \"x\"\n[agents.codegen]\nrunner = \"openai\"\n[budget]\ndaily = \"much\"\n",
+        "[models.anthropic]\napi_key = \"x\"\n[agents.codegen]\nrunner = \"gemini\"\n[budget]\ndaily = \"much\"\n",
     );
-    for path in ["models", "agents.codegen.runner", "budget.daily"] {
+    for path in ["models.anthropic.model", "agents.codegen.runner", "budget.daily"] {
         let lines: Vec<_> =
             done.err.lines().filter(|line| line.trim().starts_with(&format!("{path}:"))).collect();
         assert_eq!(lines.len(), 1, "{path}: {lines:#?}");

@@ -76,21 +76,26 @@ pub async fn answer(deps: &Deps, session: &str, message: &str) -> ApiResult<Opti
         Some(Wish::List) => Some(list(deps).await?),
         Some(Wish::Why) => Some(why(deps, session).await?),
         Some(Wish::ForgetThat) => {
-            let docs = memory::uses(deps, session).await?;
-            let facts = memory::by_ids(deps, &docs).await?;
+            let facts = memory::just_stated(deps, session).await?;
             Some(forget(deps, facts, "I do not know which one you mean.").await?)
         }
         Some(Wish::Forget(what)) => {
-            let mut facts = memory::facts(deps, Some(&what), false).await?;
-            // The words of its subject mean that one.
-            let named: Vec<_> = facts.iter().filter(|fact| fact.subject == what).cloned().collect();
-            if !named.is_empty() {
-                facts = named;
-            }
+            let facts = meant(deps, &what).await?;
             let none = format!("I remember nothing about {}.", quoted(&what));
             Some(forget(deps, facts, &none).await?)
         }
     })
+}
+
+/// The facts in force of this subject, else those with all of these words.
+async fn meant(deps: &Deps, what: &str) -> ApiResult<Vec<FactRow>> {
+    let found = memory::recall(&*deps.sql, what, Kind::Fact, SHOWN as usize).await?;
+    let whole = found.into_iter().filter(|found| found.matched == found.asked);
+    let ids: Vec<String> = whole.map(|found| found.doc).collect();
+    let mut facts = memory::by_ids(deps, &ids).await?;
+    facts.retain(FactRow::is_in_force);
+    let named: Vec<_> = facts.iter().filter(|fact| fact.subject == what).cloned().collect();
+    Ok(if named.is_empty() { facts } else { named })
 }
 
 async fn list(deps: &Deps) -> ApiResult<Told> {
@@ -133,6 +138,14 @@ async fn why(deps: &Deps, session: &str) -> ApiResult<Told> {
 async fn forget(deps: &Deps, facts: Vec<FactRow>, none: &str) -> ApiResult<Told> {
     match facts.as_slice() {
         [] => Ok(told(format!("{none} `quintet memory list` shows what I know."), &[])),
+        [fact] if fact.is_held() => {
+            let text = format!(
+                "You pinned this or wrote it by hand: {}. Use `quintet memory forget {}`.",
+                quoted(&fact.text),
+                fact.id
+            );
+            Ok(told(text, &[]))
+        }
         [fact] => {
             memory::forget(deps, &fact.id).await?;
             let text = format!(

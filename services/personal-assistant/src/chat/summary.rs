@@ -6,9 +6,9 @@ use crate::Deps;
 use crate::own_work::SUMMARY;
 use crate::store::Answers;
 use crate::think::{self, Errand, Patience};
-use contracts::{ServiceName, Tokens};
+use contracts::Tokens;
 use model_client::{Message, Question, Role};
-use platform::edge::{ApiResult, Principal};
+use platform::edge::ApiResult;
 use platform::models::Use;
 use platform::sql;
 use platform::text::short;
@@ -93,12 +93,13 @@ async fn summarise(deps: &Deps, session: &str) -> ApiResult<()> {
     let question = question(earlier.as_ref(), &older);
     let errand = Errand {
         kind: SUMMARY,
-        of: last.id.clone(),
+        // Another attempt is another question.
+        of: format!("{}-{}", last.id, deps.clock.now_ms()),
         what: "Summarise the older part of a chat with the assistant".to_owned(),
-        patience: Patience { retries: 1, timeout_ms: 60_000 },
+        // After a response a Worker lives for half a minute.
+        patience: Patience { retries: 1, timeout_ms: 25_000, total_ms: 25_000 },
     };
-    let who = Principal::Service(ServiceName::PersonalAssistant);
-    let reply = match think::ask(deps, who, Use::Summary, errand, question).await? {
+    let reply = match think::ask(deps, Use::Summary, errand, question).await? {
         Ok(reply) => reply,
         Err(why) => {
             tracing::info!(%why, "a conversation is not summarised");
@@ -109,16 +110,20 @@ async fn summarise(deps: &Deps, session: &str) -> ApiResult<()> {
     if summary.is_empty() {
         return Ok(());
     }
-    // Of two at a time the first stands: the other was made from the same messages.
+    // Of two at a time the first stands: the other was made from the same messages. Where one of the
+    // messages, or the summary before it, was forgotten meanwhile, it has words that are forgotten.
     let keep = sql!(
-        "INSERT INTO chat_summary (session, upto, text, made_at) VALUES (?1, ?2, ?3, ?4)
+        "INSERT INTO chat_summary (session, upto, text, made_at) SELECT ?1, ?2, ?3, ?4
+         WHERE (SELECT COUNT(*) FROM chat_message WHERE session = ?1 AND hidden = 0 AND id > ?5 AND id <= ?2) = ?6
+           AND (?5 = '' OR EXISTS (SELECT 1 FROM chat_summary s WHERE s.session = ?1 AND s.upto = ?5))
          ON CONFLICT (session) DO UPDATE SET upto = excluded.upto, text = excluded.text, made_at = excluded.made_at
          WHERE chat_summary.upto = ?5",
         session,
         &last.id,
         summary,
         deps.clock.now_ms(),
-        earlier.map(|earlier| earlier.upto).unwrap_or_default()
+        earlier.map(|earlier| earlier.upto).unwrap_or_default(),
+        i64::try_from(older.len()).unwrap_or(0)
     );
     deps.sql.batch(vec![keep]).await?;
     Ok(())

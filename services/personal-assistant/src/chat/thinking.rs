@@ -13,7 +13,7 @@ use contracts::memory::FactMaker;
 use contracts::routing::RouteRequest;
 use contracts::{Micros, Tokens};
 use model_client::{Message, Part, Question, RETRIES, Reply, Role, Stop, Tool};
-use platform::edge::{ApiResult, Principal};
+use platform::edge::ApiResult;
 use platform::models::Use;
 use platform::sql;
 use platform::text::short;
@@ -36,6 +36,8 @@ const CALLS_MAX: usize = 6;
 const RESULT_CHARS: usize = 6_000;
 /// Maximum tokens of an answer.
 const OUTPUT_MAX: u64 = 2_048;
+/// Maximum time of one call with its retries.
+const CALL_MS: i64 = 300_000;
 const SUBJECT_CHARS: usize = 80;
 const FACT_CHARS: usize = 400;
 
@@ -67,6 +69,8 @@ pub struct Thought {
     /// It is about the memory itself: no model is shown it, so that what is forgotten later is not
     /// repeated by it.
     pub is_hidden: bool,
+    /// It has read texts that others wrote.
+    pub has_read_others: bool,
     /// Facts that it wrote down.
     pub learnt: Vec<(Said, Option<String>)>,
 }
@@ -74,7 +78,6 @@ pub struct Thought {
 /// A turn whose first call is approved and held.
 pub struct Begun {
     deps: Deps,
-    who: Principal,
     id: String,
     question: Question,
     first: Admitted,
@@ -85,20 +88,14 @@ pub struct Begun {
 ///
 /// # Errors
 /// When the database does not answer: nothing is asked then.
-pub async fn begin(
-    deps: &Deps,
-    who: Principal,
-    asked: &Asked<'_>,
-) -> ApiResult<Result<Begun, NoReply>> {
+pub async fn begin(deps: &Deps, asked: &Asked<'_>) -> ApiResult<Result<Begun, NoReply>> {
     if deps.config.models().used_for(Use::Chat).is_none() {
         return Ok(Err(NoReply::NoModel));
     }
     let (question, docs) = question(deps, asked).await?;
-    let admitted =
-        think::admit(deps, who, Use::Chat, errand(asked.id, 0), question.clone()).await?;
+    let admitted = think::admit(deps, Use::Chat, errand(asked.id, 0), question.clone()).await?;
     Ok(admitted.map(|first| Begun {
         deps: deps.clone(),
-        who,
         id: asked.id.to_owned(),
         question,
         first,
@@ -111,7 +108,7 @@ fn errand(id: &str, call: usize) -> Errand {
         kind: CHAT,
         of: if call == 0 { id.to_owned() } else { format!("{id}-{call}") },
         what: "Answer a message of your chat with the assistant".to_owned(),
-        patience: Patience { retries: RETRIES, timeout_ms: u64::MAX },
+        patience: Patience { retries: RETRIES, timeout_ms: u64::MAX, total_ms: CALL_MS },
     }
 }
 
@@ -124,7 +121,7 @@ impl Begun {
         self,
         hear: &mut (dyn FnMut(&str) + Send),
     ) -> ApiResult<Result<Thought, NoReply>> {
-        let Self { deps, who, id, mut question, first, docs } = self;
+        let Self { deps, id, mut question, first, docs } = self;
         let mut thought = Thought { docs, ..Thought::default() };
         let mut admitted = first;
         for call in 1..=CALLS_MAX {
@@ -151,8 +148,7 @@ impl Begun {
                 results.push(Part::Result { id, text: short(&text, RESULT_CHARS), is_error });
             }
             question.messages.push(Message { role: Role::User, parts: results });
-            let next =
-                think::admit(&deps, who, Use::Chat, errand(&id, call), question.clone()).await?;
+            let next = think::admit(&deps, Use::Chat, errand(&id, call), question.clone()).await?;
             admitted = match next {
                 Ok(admitted) => admitted,
                 Err(why) => return Ok(Err(why)),
@@ -347,7 +343,15 @@ async fn tool(
         tracing::warn!(?error, tool = name, "a tool of the chat failed");
         "It cannot be read just now.".to_owned()
     };
+    // What others wrote may ask to be remembered.
+    let reads_others =
+        ["pending_approvals", "recent_messages", "search_skills", "route_preview"].contains(&name);
+    thought.has_read_others |= reads_others;
     match name {
+        "remember" if thought.has_read_others => Err(
+            "Nothing is written down in an answer that has read the words of others. The owner can say it again by itself."
+                .to_owned(),
+        ),
         "budget_status" => answers::about_budget(deps).await.map_err(failed),
         "pending_approvals" => answers::about_approvals(deps).await.map_err(failed),
         "halts" => answers::about_halts(deps).await.map_err(failed),

@@ -15,7 +15,7 @@ use serde::Deserialize;
 /// Maximum facts of a list.
 const LIST_MAX: u32 = 500;
 /// Maximum facts that one superseded after the other are shown.
-const CHAIN_MAX: u32 = 50;
+const CHAIN_MAX: u32 = 10_000;
 /// Of facts that a model writes down: it may have misunderstood.
 const MODEL_CONFIDENCE: i64 = 80;
 const WORDS_CONFIDENCE: i64 = 90;
@@ -36,6 +36,10 @@ pub struct FactRow {
 }
 
 impl FactRow {
+    /// Whether the owner wrote it by hand or pinned it: a word in the chat does not delete it.
+    pub fn is_held(&self) -> bool {
+        self.pinned != 0 || self.made_by == "owner"
+    }
     /// Whether nothing has superseded it.
     pub const fn is_in_force(&self) -> bool {
         self.valid_to.is_none()
@@ -137,6 +141,16 @@ pub async fn in_force(deps: &Deps, most: u32) -> ApiResult<Vec<FactRow>> {
     Ok(deps.sql.all(find).await?)
 }
 
+/// The facts that the newest message of a conversation stated.
+pub async fn just_stated(deps: &Deps, session: &str) -> ApiResult<Vec<FactRow>> {
+    let find = sql!(
+        "SELECT f.* FROM memory_fact f WHERE f.valid_to IS NULL AND f.source = (
+           SELECT m.id FROM chat_message m WHERE m.session = ?1 AND m.role = 'user' AND m.hidden = 0 ORDER BY m.id DESC LIMIT 1)",
+        session
+    );
+    Ok(deps.sql.all(find).await?)
+}
+
 /// Facts by their words, the best first; without words the newest first.
 pub async fn facts(deps: &Deps, q: Option<&str>, all: bool) -> ApiResult<Vec<FactRow>> {
     let Some(q) = q.filter(|q| !q.trim().is_empty()) else {
@@ -202,20 +216,34 @@ pub async fn origin(deps: &Deps, id: &str) -> ApiResult<FactOrigin> {
     })
 }
 
-/// Hides the answers that were made from a fact and repeat it.
-fn hide_answers(fact: &FactRow) -> Statement {
-    let subject = words(&fact.subject);
+/// Hides what repeats a fact: every message with all of its words, and every answer that was made
+/// from it and has one of the words that tell it.
+fn hide_repetitions(fact: &FactRow) -> Vec<Statement> {
+    let (all, subject) = (words(&fact.text), words(&fact.subject));
     let telling: Vec<String> =
-        words(&fact.text).into_keys().filter(|word| !subject.contains_key(word)).collect();
-    sql!(
-        "UPDATE chat_message SET hidden = 1
-         WHERE role = 'assistant' AND ?3 > 0 AND id IN (SELECT message FROM memory_use WHERE doc = ?1)
-           AND NOT EXISTS (SELECT 1 FROM json_each(?2) w WHERE NOT EXISTS (
-             SELECT 1 FROM memory_term t WHERE t.term = w.value AND t.kind = 'message' AND t.doc = chat_message.id))",
-        &fact.id,
-        serde_json::Value::from(telling.clone()).to_string(),
-        i64::try_from(telling.len()).unwrap_or(0)
-    )
+        all.keys().filter(|word| !subject.contains_key(*word)).cloned().collect();
+    let list = |words: Vec<String>| serde_json::Value::from(words).to_string();
+    let has = "SELECT 1 FROM memory_term t WHERE t.term = w.value AND t.kind = 'message' AND t.doc = chat_message.id";
+    vec![
+        sql!(
+            format!(
+                "UPDATE chat_message SET hidden = 1
+                 WHERE json_array_length(?1) > 0 AND id IN (
+                     SELECT t.doc FROM memory_term t WHERE t.kind = 'message' AND t.term = json_extract(?1, '$[0]'))
+                   AND NOT EXISTS (SELECT 1 FROM json_each(?1) w WHERE NOT EXISTS ({has}))"
+            ),
+            list(all.into_keys().collect())
+        ),
+        sql!(
+            format!(
+                "UPDATE chat_message SET hidden = 1
+                 WHERE role = 'assistant' AND id IN (SELECT message FROM memory_use WHERE doc = ?1)
+                   AND EXISTS (SELECT 1 FROM json_each(?2) w WHERE EXISTS ({has}))"
+            ),
+            &fact.id,
+            list(telling)
+        ),
+    ]
 }
 
 /// Forgets a fact and those it superseded: the rows are deleted, and no message that states one of
@@ -235,7 +263,7 @@ pub async fn forget(deps: &Deps, id: &str) -> ApiResult<FactRow> {
                 source
             ));
         }
-        batch.push(hide_answers(gone));
+        batch.extend(hide_repetitions(gone));
         batch.extend(recall::unindex(&gone.id));
         batch.push(sql!("DELETE FROM memory_fact WHERE id = ?1", &gone.id));
     }

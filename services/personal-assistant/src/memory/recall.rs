@@ -14,12 +14,12 @@ use std::collections::HashMap;
 /// The usual parameters.
 const K1: f64 = 1.2;
 const B: f64 = 0.75;
-/// Maximum words of a question that are looked up, the rarest first.
+/// Maximum words of a question that are looked up, the longest first.
 const TERMS_MAX: usize = 16;
 /// Maximum rows read for a word: the newest.
 const ROWS_MAX: u32 = 400;
 /// Maximum words of a document that are indexed.
-const DOC_TERMS_MAX: usize = 200;
+const DOC_TERMS_MAX: usize = 4_000;
 
 /// A table of documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +110,10 @@ pub async fn recall(
     kind: Kind,
     most: usize,
 ) -> ApiResult<Vec<Found>> {
-    let terms: Vec<String> = words(question).into_keys().take(TERMS_MAX).collect();
+    let mut terms: Vec<String> = words(question).into_keys().collect();
+    // Long words are rarer.
+    terms.sort_by_key(|term| std::cmp::Reverse(term.chars().count()));
+    terms.truncate(TERMS_MAX);
     if terms.is_empty() {
         return Ok(Vec::new());
     }

@@ -8,6 +8,8 @@ use platform::text::short;
 const FACT_CHARS: usize = 400;
 /// Maximum words of a subject.
 const SUBJECT_WORDS: usize = 4;
+/// Maximum statements of a message.
+const SAID_MAX: usize = 10;
 
 /// A statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +96,7 @@ pub fn said(message: &str) -> Vec<Said> {
     for sentence in sentences(message) {
         if let Some(said) = statement(sentence)
             && !found.contains(&said)
+            && found.len() < SAID_MAX
         {
             found.push(said);
         }
