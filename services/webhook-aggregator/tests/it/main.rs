@@ -21,6 +21,8 @@ mod groups;
 mod homeserver;
 mod hooks;
 mod long_answers;
+mod mail;
+mod mail_out;
 mod matrix;
 mod matrix_direct;
 mod matrix_faults;
