@@ -20,10 +20,13 @@ mod inbound;
 mod lenient;
 mod link;
 mod local;
+#[cfg(not(target_family = "wasm"))]
 mod mail;
 mod mailbox;
 mod marks;
 mod matrix;
+#[cfg(any(test, target_family = "wasm"))]
+mod no_mail;
 mod protocol;
 mod setup;
 mod slack;
@@ -57,7 +60,11 @@ pub const fn channel(kind: ChannelKind) -> Option<&'static dyn Channel> {
         ChannelKind::Discord => Some(&discord::Discord),
         ChannelKind::Matrix => Some(&matrix::Matrix),
         ChannelKind::WhatsApp => Some(&whatsapp::WhatsApp),
+        #[cfg(not(target_family = "wasm"))]
         ChannelKind::Mail => Some(&mail::Mail),
+        // Its code would be in every Worker's bundle and never run.
+        #[cfg(target_family = "wasm")]
+        ChannelKind::Mail => Some(&no_mail::NoMail),
         ChannelKind::Hook => Some(&hook::Hook),
         ChannelKind::Web => None,
     }
@@ -72,7 +79,10 @@ pub const fn local_platform(kind: ChannelKind) -> Option<&'static dyn LocalPlatf
         ChannelKind::Discord => Some(&discord::Discord),
         ChannelKind::Matrix => Some(&matrix::Matrix),
         ChannelKind::WhatsApp => Some(&whatsapp::WhatsApp),
+        #[cfg(not(target_family = "wasm"))]
         ChannelKind::Mail => Some(&mail::Mail),
+        #[cfg(target_family = "wasm")]
+        ChannelKind::Mail => None,
         ChannelKind::Hook => Some(&hook::Hook),
         ChannelKind::Web => None,
     }

@@ -147,9 +147,8 @@ async fn question_is_answered_by_one_word_of_an_approver() {
     let [press] = presses.as_slice() else { panic!("{presses:?}") };
     assert_eq!((&press["token"], &press["chat"]), (&json!("a1:x:y"), &json!(INES)));
     assert_eq!(press["actor"], format!("mail:desk:{INES}"));
-    let said = |text: &str| {
-        bed.mail.letters().iter().filter(|letter| letter.text.contains(text)).count()
-    };
+    let said =
+        |text: &str| bed.mail.letters().iter().filter(|letter| letter.text.contains(text)).count();
     assert_eq!(said("Approved"), 1);
     // The outcome is no further letter, and a later word changes nothing.
     ask(&bed, 2, "Approved by Ines:\nApproval needed", Value::Null).await;
