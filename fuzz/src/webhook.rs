@@ -128,6 +128,7 @@ fn check_inbound(inbound: &Inbound) -> bool {
             false
         }
         Kind::Press { .. } => true,
+        Kind::Word { message, text, .. } => !message.is_empty() && !text.is_empty(),
         Kind::Reaction { message, key } => !message.is_empty() && !key.is_empty(),
         Kind::Ignored(reason) | Kind::Quarantined(reason) => {
             assert!(!reason.is_empty());

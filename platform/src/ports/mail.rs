@@ -85,7 +85,7 @@ impl Server {
         let port = port.map_or(Some(*default), |port| port.as_str().parse().ok())?;
         let host = authority.host().trim_matches(['[', ']']).to_owned();
         let is_safe = *security != Security::Plain || is_loopback(&host);
-        // What is no number after the colon is no port to `http`.
+        // `http` has no port where the text after the colon is no number.
         let is_whole = authority.port().is_some() || authority.as_str() == authority.host();
         let is_named = !host.is_empty() && is_whole && !authority.as_str().contains('@');
         (is_safe && is_named).then_some(Self { security: *security, host, port })

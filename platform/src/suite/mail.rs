@@ -8,7 +8,8 @@ use crate::ports::mail::{
 use crate::secret::Secret;
 use bytes::Bytes;
 
-/// The messages as they are sent, and as they are read; the last has the file `a.txt` with `a file`.
+/// The messages as they are sent, and as they are read; the last has the file `a.txt` with
+/// `a file`.
 pub fn messages() -> [(&'static str, Received); 3] {
     let message = |id: &str, subject: &str, text: &str| Received {
         message_id: Some(id.to_owned()),
@@ -39,7 +40,7 @@ pub fn messages() -> [(&'static str, Received); 3] {
     ]
 }
 
-/// Messages come once and in order, files by their place; refusals and faults are told apart.
+/// Messages come once and in order, files by their place; refusals differ from faults.
 pub async fn check(mail: &dyn Mail, account: &MailAccount) {
     let page = mail.fetch(account, Behind::Newest).await.unwrap();
     assert_eq!((page.newest, page.messages.len(), page.has_more), (3, 0, false), "{page:?}");

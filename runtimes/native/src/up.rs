@@ -304,9 +304,9 @@ async fn every<F: Future<Output = ()>>(
     }
 }
 
-/// Asks the platforms for messages, reads the mailboxes, and keeps up the connections to those that send them over one;
-/// after a change of the configuration, as it says then. A message that is taken while the old
-/// round is dropped comes again, and is known by its key.
+/// Asks the platforms for messages, reads the mailboxes, and keeps up the connections to those that
+/// send them over one; after a change of the configuration, as it says then. A message that is
+/// taken while the old round is dropped comes again, and is known by its key.
 async fn fetch_loop(
     mut live: watch::Receiver<webhook_aggregator::Deps>,
     dial: Arc<dyn Dial>,

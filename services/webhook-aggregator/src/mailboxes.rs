@@ -135,7 +135,8 @@ impl Reader<'_> {
         Ok(page.has_more)
     }
 
-    /// The place as it was kept. One that cannot be read is no beginning: mail would be passed over.
+    /// The place as it was kept. One that cannot be read is no beginning: mail would be passed
+    /// over.
     async fn known(&mut self) -> Result<Option<Place>, PortError> {
         if self.place.is_none() {
             let kept = self.deps.inbox.ask(&self.endpoint.shard(), ReadSocket).await?;

@@ -1,5 +1,5 @@
-//! A reaction to a message of ours, or an answer of one word: on a platform without buttons it is a
-//! press of one.
+//! A reaction to a message of ours, or an answer of one word: on a platform without buttons it is
+//! a press of one.
 
 use crate::Deps;
 use crate::channels::{Inbound, Kind};
@@ -12,7 +12,8 @@ use platform::ports::PortResult;
 pub(crate) const NO_BUTTON: &str = "reaction";
 /// The same of a word that answers a question which is decided, or gone. Its sender is told.
 pub(crate) const CLOSED: &str = "question_closed";
-/// The same where a reaction stands for a button of a message that has changed since. Its sender is told.
+/// The same where a reaction stands for a button of a message that has changed since. Its sender is
+/// told.
 pub(crate) const TOO_EARLY: &str = "reaction_too_early";
 
 /// Whether the person has seen the message as it is now: a question may have changed since. What
@@ -36,8 +37,8 @@ fn is_newest(row: &OutboxRow, message: &str) -> bool {
     row.state == DeliveryState::Sent && row.parts.last().is_some_and(|part| part.id == message)
 }
 
-/// The same message; a reaction or a word that stands for a button is its press. A stranger's is not
-/// looked at.
+/// The same message; a reaction or a word that stands for a button is its press. A stranger's is
+/// not looked at.
 pub(crate) async fn resolved(
     deps: &Deps,
     endpoint: &Endpoint,

@@ -202,7 +202,7 @@ async fn post(
     mut row: OutboxRow,
     file: Option<(&KeptFile, &Bytes)>,
 ) -> SentReport {
-    let Some(Addressed { letter, aim }) = mailbox.letter(&row, file) else {
+    let Some(Addressed { letter, shows }) = mailbox.letter(&row, file) else {
         return end(row, DeliveryState::Sent, "");
     };
     let sent = match (mailbox.account(), &deps.mail) {
@@ -215,7 +215,7 @@ async fn post(
     };
     match sent {
         Ok(Sent::Accepted) => {
-            shown(&mut row, &aim, letter.message_id, letter.to);
+            shown(&mut row, &Aim::Say { index: 0, shows }, letter.message_id, letter.to);
             end(row, DeliveryState::Sent, "")
         }
         Ok(Sent::Refused { is_final: true, why }) => refused(&row, &why),

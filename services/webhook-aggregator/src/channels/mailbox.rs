@@ -1,6 +1,5 @@
 //! A channel whose messages are mail, which a port fetches and sends.
 
-use super::connection::Aim;
 use super::inbound::Inbound;
 use bytes::Bytes;
 use inbox::{KeptFile, OutboxRow};
@@ -13,14 +12,15 @@ pub trait Mailbox: Send + Sync {
     fn account(&self) -> Option<&MailAccount>;
     /// Reads a message of the mailbox.
     fn read_mail(&self, message: &Received) -> Inbound;
-    /// The letter that a message still takes, with the file that it is about; `None` when everything
-    /// is sent.
+    /// The letter that a message still takes, with the file that it is about; `None` when
+    /// everything is sent.
     fn letter(&self, row: &OutboxRow, file: Option<(&KeptFile, &Bytes)>) -> Option<Addressed>;
 }
 
-/// A letter, and what it shows.
+/// A letter to send.
 #[derive(Clone, Debug)]
 pub struct Addressed {
     pub letter: Letter,
-    pub aim: Aim,
+    /// A digest of its content.
+    pub shows: String,
 }

@@ -1,5 +1,5 @@
-//! E-mail where there is no port for it: its endpoints are refused, as `Config::refuse_polling` does
-//! where the configuration is checked before a Worker gets it.
+//! E-mail where there is no port for it: its endpoints are refused, as `Config::refuse_polling`
+//! does where the configuration is checked before a Worker gets it.
 
 use super::{Channel, Connection};
 use platform::config::Section;

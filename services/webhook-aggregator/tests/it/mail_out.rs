@@ -132,7 +132,7 @@ async fn question_is_answered_by_one_word_of_an_approver() {
     );
     assert!(question.text.contains("> rm *a*"), "{question:?}");
     assert_eq!((question.to.as_str(), question.subject.as_str()), (INES, "Approval needed"));
-    // Neither somebody else's word nor a longer text is a press.
+    // Neither a forged word nor a longer text is a press.
     let forged = Received { authentication: None, ..reply("1", &question, "yes") };
     bed.mail.deliver(forged, &[]);
     bed.mail.deliver(reply("2", &question, "yes, but tell me first what it costs"), &[]);

@@ -1,6 +1,7 @@
 //! IMAP (RFC 3501), as far as reading a folder takes it. The folder is opened to be read only.
 
-use super::{Line, invalid, parse, unavailable, within};
+use super::line::{Line, invalid, unavailable, within};
+use super::parse;
 use bytes::Bytes;
 use imap_proto::{AttributeValue, MailboxDatum, Response, ResponseCode, Status};
 use jiff::Timestamp;

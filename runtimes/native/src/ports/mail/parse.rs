@@ -136,10 +136,7 @@ fn files(message: &Message<'_>) -> Vec<OfferedFile> {
 
 fn name(part: &MessagePart<'_>) -> String {
     if let PartType::Message(inner) = &part.body {
-        return format!(
-            "{}.eml",
-            inner.subject().map(line).unwrap_or_else(|| "message".to_owned())
-        );
+        return format!("{}.eml", inner.subject().map_or_else(|| "message".to_owned(), line));
     }
     part.attachment_name().map(line).unwrap_or_default()
 }
@@ -157,7 +154,7 @@ fn content(part: &MessagePart<'_>) -> Vec<u8> {
     }
 }
 
-/// What a report says about a message that did not arrive for good (RFC 3464).
+/// The report on a message that did not arrive and never will (RFC 3464).
 fn bounce(message: &Message<'_>) -> Option<Bounce> {
     if !message.is_content_type("multipart", "report") {
         return None;

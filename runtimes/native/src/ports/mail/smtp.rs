@@ -1,6 +1,7 @@
 //! SMTP with mail-send, over our own connections.
 
-use super::{Line, TlsMail, build, invalid, unavailable, within};
+use super::build;
+use super::line::{Line, Lines, invalid, unavailable, within};
 use mail_send::smtp::message::Parameters;
 use mail_send::{Credentials, Error, SmtpClient};
 use platform::ports::mail::{Letter, MailAccount, Security, Sent};
@@ -48,13 +49,13 @@ impl Missed {
 
 /// Sends a letter.
 pub(super) async fn send(
-    mail: &TlsMail,
+    lines: &Lines,
     account: &MailAccount,
     letter: &Letter,
 ) -> PortResult<Sent> {
     // It stands in a command.
     let is_plain = |text: &str| text.bytes().all(|byte| byte > b' ' && !b"<>\x7f".contains(&byte));
-    let mut client = within(PREPARE, opened(mail, account)).await?;
+    let mut client = within(PREPARE, opened(lines, account)).await?;
     if !is_plain(&letter.to) || !is_plain(&account.address) {
         return Err(invalid("the address is no address of mail"));
     }
@@ -88,18 +89,18 @@ pub(super) async fn send(
 }
 
 /// Tries the sign-in.
-pub(super) async fn sign_in(mail: &TlsMail, account: &MailAccount) -> PortResult<()> {
-    let client = within(PREPARE, opened(mail, account)).await?;
+pub(super) async fn sign_in(lines: &Lines, account: &MailAccount) -> PortResult<()> {
+    let client = within(PREPARE, opened(lines, account)).await?;
     let _ = tokio::time::timeout(GOODBYE, client.quit()).await;
     Ok(())
 }
 
 /// A connection that is signed in.
-async fn opened(mail: &TlsMail, account: &MailAccount) -> PortResult<Client> {
+async fn opened(lines: &Lines, account: &MailAccount) -> PortResult<Client> {
     let server = &account.smtp;
-    let stream = mail.reach(server).await?;
+    let stream = lines.reach(server).await?;
     let mut client = match server.security {
-        Security::Tls => client(mail.secured(server, stream).await?),
+        Security::Tls => client(lines.secured(server, stream).await?),
         Security::Plain => client(Box::new(stream)),
         Security::StartTls => {
             let mut plain = SmtpClient { stream, timeout: PREPARE };
@@ -110,7 +111,7 @@ async fn opened(mail: &TlsMail, account: &MailAccount) -> PortResult<Client> {
                 return Err(unavailable("the server has no STARTTLS"));
             }
             // Words behind the answer, which anybody may have put there, are dropped with it.
-            client(mail.secured(server, plain.stream).await?)
+            client(lines.secured(server, plain.stream).await?)
         }
     };
     if server.security != Security::StartTls {

@@ -1,5 +1,5 @@
-//! Messages as they are read, and the adapter against servers of this machine that know the commands
-//! that it uses.
+//! Messages as they are read, and the adapter against servers of this machine that know the
+//! commands that it uses.
 
 use super::{TlsMail, parse};
 use platform::ports::mail::{Behind, FilePlace, Letter, Mail, MailAccount, Received, Sent, Server};

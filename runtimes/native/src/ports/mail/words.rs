@@ -54,7 +54,7 @@ pub(super) fn is_forward(subject: &str) -> bool {
     ["fwd:", "fw:", "wg:", "tr:", "rv:"].iter().any(|mark| subject.starts_with(mark))
 }
 
-/// What follows a line.
+/// The kind of the lines that follow.
 enum Turn {
     /// The writer's words.
     Own,

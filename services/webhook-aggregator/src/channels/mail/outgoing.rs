@@ -1,9 +1,10 @@
-//! Letters. None can be changed once it is sent: there is one for the answer, and none for progress.
+//! Letters. None can be changed once it is sent: there is one for the answer, and none for
+//! progress.
 
 use super::desk::{Desk, is_id};
 use super::incoming::thread_of;
 use super::words;
-use crate::channels::{Addressed, Aim, html};
+use crate::channels::{Addressed, html};
 use crate::render::{of_markdown, of_question};
 use bytes::Bytes;
 use inbox::{KeptFile, OutboxRow, only_stops};
@@ -53,7 +54,7 @@ pub(super) fn letter(
             content: content.clone(),
         }),
     };
-    Some(Addressed { letter, aim: Aim::Say { index: 0, shows } })
+    Some(Addressed { letter, shows })
 }
 
 /// The text as it is written, and in HTML where that shows more.
