@@ -8,9 +8,11 @@ use platform::ports::mail::{Letter, MailAccount, Security, Sent};
 use platform::ports::{PortError, PortErrorKind, PortResult};
 use std::time::Duration;
 
-/// Maximum time up to the content, and of the content, together within the lease of a step.
-const PREPARE: Duration = Duration::from_secs(20);
-const CONTENT: Duration = Duration::from_secs(25);
+/// Maximum time to sign in, to name the reader, and of the content; together within the minute for
+/// which a message is leased.
+const PREPARE: Duration = Duration::from_secs(15);
+const ADDRESS: Duration = Duration::from_secs(10);
+const CONTENT: Duration = Duration::from_secs(30);
 const GOODBYE: Duration = Duration::from_secs(2);
 /// The name that we give ourselves: a machine at home has none that others know.
 const SELF: &str = "[127.0.0.1]";
@@ -70,7 +72,7 @@ pub(super) async fn send(
         .await;
         Ok(named)
     };
-    match within(PREPARE, addressing).await? {
+    match within(ADDRESS, addressing).await? {
         Ok(()) => {}
         Err(Missed::Refused(sent)) => return Ok(sent),
         Err(Missed::Failed(error)) => return Err(error),
@@ -134,7 +136,7 @@ async fn opened(lines: &Lines, account: &MailAccount) -> PortResult<Client> {
 }
 
 fn client(stream: Line) -> Client {
-    SmtpClient { stream, timeout: PREPARE }
+    SmtpClient { stream, timeout: CONTENT }
 }
 
 async fn greeted<T>(client: &mut SmtpClient<T>) -> Result<(), Missed>
