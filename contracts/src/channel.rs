@@ -8,6 +8,8 @@
 pub enum WayIn {
     /// The platform posts to [`ChannelKind::webhook_path`] and signs what it posts.
     Webhook,
+    /// We fetch them from a mailbox; a webhook is for `quintet send` alone.
+    Mailbox,
     /// Our own API, `POST /api/messages`; there is no platform behind it.
     Api,
 }
@@ -45,6 +47,8 @@ channels! {
     Matrix = "matrix", "Matrix", [Webhook];
     /// A phone number of WhatsApp's Cloud API.
     WhatsApp = "whatsapp", "WhatsApp", [Webhook];
+    /// A mailbox: IMAP in, SMTP out.
+    Mail = "mail", "e-mail", [Mailbox, Webhook];
     /// Any program that posts signed webhooks.
     Hook = "hook", "Webhooks", [Webhook];
     /// The dashboard's console and the owner's own programs.
@@ -65,7 +69,7 @@ impl ChannelKind {
     pub const fn has_chats(self) -> bool {
         !matches!(self, Self::Hook | Self::Web)
     }
-    /// The channels whose platforms post webhooks.
+    /// The channels with a path for webhooks.
     pub fn with_webhooks() -> impl Iterator<Item = Self> {
         Self::ALL.iter().copied().filter(|channel| channel.ways_in().contains(&WayIn::Webhook))
     }

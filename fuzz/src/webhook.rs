@@ -32,6 +32,9 @@ static CONFIG: LazyLock<Config> = LazyLock::new(|| {
         "whatsapp": { ENDPOINT: {
             "phone_number_id": "100000000000001", "app_secret": SECRET, "verify_token": "v",
             "access_token": "t", "approvers": ["15550001111"] } },
+        "mail": { ENDPOINT: {
+            "local": true, "address": "desk@example.org", "password": SECRET, "trusts": "mx.example.org",
+            "approvers": ["ines@example.org"] } },
     }});
     let report = Report::default();
     let config = Config::read(&root, &report);
@@ -44,7 +47,7 @@ static CONFIG: LazyLock<Config> = LazyLock::new(|| {
 });
 
 /// Checks a letter (`t`elegram, `s`lack, slack's `f`orms, `d`iscord, `h`ook, `m`atrix,
-/// `w`hatsapp) and the body behind it. Accepted: a message or a press.
+/// `w`hatsapp, `e`-mail) and the body behind it. Accepted: a message or a press.
 pub fn check(data: &[u8]) -> bool {
     let Some((letter, body)) = data.split_first() else { return false };
     let (name, headers) = match letter {
@@ -55,6 +58,7 @@ pub fn check(data: &[u8]) -> bool {
         b'h' => ("hook", hook_headers(body)),
         b'm' => ("matrix", matrix_headers()),
         b'w' => ("whatsapp", hook_headers(body)),
+        b'e' => ("mail", hook_headers(body)),
         _ => return false,
     };
     let endpoint = CONFIG.endpoint(name, ENDPOINT);
@@ -124,6 +128,7 @@ fn check_inbound(inbound: &Inbound) -> bool {
             false
         }
         Kind::Press { .. } => true,
+        Kind::Word { message, text, .. } => !message.is_empty() && !text.is_empty(),
         Kind::Reaction { message, key } => !message.is_empty() && !key.is_empty(),
         Kind::Ignored(reason) | Kind::Quarantined(reason) => {
             assert!(!reason.is_empty());

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod dial;
 pub mod emergency;
 pub mod kv;
+pub mod mail;
 pub mod objects;
 pub mod outbound;
 pub mod programs;
@@ -21,6 +22,7 @@ pub use clock::{Clock, ClockExt};
 pub use dial::{Dial, Frame, Socket};
 pub use emergency::{Emergency, NoEmergency};
 pub use kv::Kv;
+pub use mail::{Mail, MailAccount};
 pub use objects::Objects;
 pub use outbound::{Outbound, OutboundRequest, OutboundResponse, OutboundStream};
 pub use programs::{

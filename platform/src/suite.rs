@@ -14,6 +14,7 @@ mod cell;
 mod clock;
 mod dial;
 mod kv;
+mod mail;
 mod objects;
 mod outbound;
 mod signal;
@@ -24,6 +25,7 @@ pub use cell::check as cell;
 pub use clock::check as clock;
 pub use dial::check as dial;
 pub use kv::check as kv;
+pub use mail::{check as mail, messages as mail_messages};
 pub use objects::check as objects;
 pub use outbound::check as outbound;
 pub use signal::check as signal;
@@ -32,8 +34,11 @@ pub use sql::check as sql;
 #[cfg(all(test, feature = "memory"))]
 mod tests {
     use crate::memory::{
-        ManualClock, MemoryCell, MemoryKv, MemoryObjects, MemorySignal, MemorySql,
+        ManualClock, MemoryCell, MemoryKv, MemoryMail, MemoryObjects, MemorySignal, MemorySql,
     };
+    use crate::ports::MailAccount;
+    use crate::ports::mail::Server;
+    use crate::secret::Secret;
     use std::sync::Arc;
 
     #[tokio::test]
@@ -45,5 +50,21 @@ mod tests {
         super::cell(&MemoryCell::default()).await;
         super::signal(&MemorySignal::new(clock.clone()), clock.as_ref()).await;
         super::clock(clock.as_ref());
+        let mail = MemoryMail::new("right");
+        for (_, message) in super::mail_messages() {
+            mail.deliver(message, &[b"a file"]);
+        }
+        super::mail(&mail, &account()).await;
+    }
+
+    fn account() -> MailAccount {
+        MailAccount {
+            address: "desk@example.org".to_owned(),
+            imap: Server::imap("imap://127.0.0.1").unwrap(),
+            smtp: Server::smtp("smtp://127.0.0.1").unwrap(),
+            user: "desk@example.org".to_owned(),
+            password: Secret::new("right"),
+            folder: "INBOX".to_owned(),
+        }
     }
 }

@@ -8,6 +8,7 @@ pub mod dial;
 pub mod emergency;
 pub mod inbox;
 pub mod kv;
+pub mod mail;
 pub mod objects;
 pub mod outbound;
 pub mod signal;

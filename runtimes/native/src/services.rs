@@ -13,6 +13,7 @@ use crate::ports::dial::TungsteniteDial;
 use crate::ports::emergency::HostEmergency;
 use crate::ports::inbox::SqliteInbox;
 use crate::ports::kv::ProcessKv;
+use crate::ports::mail::TlsMail;
 use crate::ports::objects::FolderObjects;
 use crate::ports::outbound::ReqwestOutbound;
 use crate::ports::signal::ProcessSignal;
@@ -115,6 +116,7 @@ pub fn build(
         }),
         calls: calls(ServiceName::WebhookAggregator),
         outbound: outbound.clone(),
+        mail: Some(Arc::new(TlsMail::new()?)),
         objects: objects.clone(),
         clock: clock.clone(),
         signal: signal.clone(),

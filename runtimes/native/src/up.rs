@@ -20,7 +20,7 @@ use crate::workspaces;
 use anyhow::{Context, Result};
 use axum::Router;
 use futures_util::FutureExt;
-use futures_util::future::join;
+use futures_util::future::join3;
 use graph_folder::default_graph;
 use platform::ports::{Clock, Dial};
 use skill_graph_loader::Reading;
@@ -304,9 +304,9 @@ async fn every<F: Future<Output = ()>>(
     }
 }
 
-/// Asks the platforms for messages and keeps up the connections to those that send them over one;
-/// after a change of the configuration, as it says then. A message that is taken while the old
-/// round is dropped comes again, and is known by its key.
+/// Asks the platforms for messages, reads the mailboxes, and keeps up the connections to those that
+/// send them over one; after a change of the configuration, as it says then. A message that is
+/// taken while the old round is dropped comes again, and is known by its key.
 async fn fetch_loop(
     mut live: watch::Receiver<webhook_aggregator::Deps>,
     dial: Arc<dyn Dial>,
@@ -316,7 +316,8 @@ async fn fetch_loop(
         let deps = live.borrow_and_update().clone();
         let fetching = async {
             let polled = webhook_aggregator::poll(&deps);
-            join(polled, webhook_aggregator::sockets(&deps, &*dial)).await;
+            let kept_up = webhook_aggregator::sockets(&deps, &*dial);
+            join3(polled, kept_up, webhook_aggregator::mailboxes(&deps)).await;
             // No endpoint is fetched from.
             std::future::pending::<()>().await;
         };

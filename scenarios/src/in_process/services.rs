@@ -137,6 +137,7 @@ impl Shared<'_> {
             inbox: self.world.inbox.clone(),
             calls: self.calls(secret(ServiceName::WebhookAggregator)),
             outbound: self.world.outbound.clone(),
+            mail: None,
             objects: self.world.objects.clone(),
             clock: self.clock.clone(),
             signal: self.signal.clone(),

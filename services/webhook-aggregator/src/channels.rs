@@ -14,13 +14,19 @@ mod discord;
 pub mod enrol;
 mod form;
 mod hook;
+mod html;
 mod hub;
 mod inbound;
 mod lenient;
 mod link;
 mod local;
+#[cfg(not(target_family = "wasm"))]
+mod mail;
+mod mailbox;
 mod marks;
 mod matrix;
+#[cfg(any(test, target_family = "wasm"))]
+mod no_mail;
 mod protocol;
 mod setup;
 mod slack;
@@ -35,6 +41,7 @@ pub use connection::{
 pub use inbound::{Ack, ENCRYPTED, Inbound, Incoming, Kind};
 pub use link::Link;
 pub use local::{LocalMessage, LocalPlatform, Signed};
+pub use mailbox::{Addressed, Mailbox};
 pub use protocol::{Action, Input, Line, OPEN_MS, Protocol, Taking};
 pub use setup::Setup;
 
@@ -53,6 +60,11 @@ pub const fn channel(kind: ChannelKind) -> Option<&'static dyn Channel> {
         ChannelKind::Discord => Some(&discord::Discord),
         ChannelKind::Matrix => Some(&matrix::Matrix),
         ChannelKind::WhatsApp => Some(&whatsapp::WhatsApp),
+        #[cfg(not(target_family = "wasm"))]
+        ChannelKind::Mail => Some(&mail::Mail),
+        // Its code would be in every Worker's bundle and never run.
+        #[cfg(target_family = "wasm")]
+        ChannelKind::Mail => Some(&no_mail::NoMail),
         ChannelKind::Hook => Some(&hook::Hook),
         ChannelKind::Web => None,
     }
@@ -67,6 +79,10 @@ pub const fn local_platform(kind: ChannelKind) -> Option<&'static dyn LocalPlatf
         ChannelKind::Discord => Some(&discord::Discord),
         ChannelKind::Matrix => Some(&matrix::Matrix),
         ChannelKind::WhatsApp => Some(&whatsapp::WhatsApp),
+        #[cfg(not(target_family = "wasm"))]
+        ChannelKind::Mail => Some(&mail::Mail),
+        #[cfg(target_family = "wasm")]
+        ChannelKind::Mail => None,
         ChannelKind::Hook => Some(&hook::Hook),
         ChannelKind::Web => None,
     }
@@ -79,8 +95,9 @@ pub const fn enrol(kind: ChannelKind) -> Option<&'static dyn enrol::Enrol> {
         ChannelKind::Slack => Some(&slack::Slack),
         ChannelKind::Discord => Some(&discord::Discord),
         ChannelKind::Matrix => Some(&matrix::Matrix),
-        // WhatsApp takes a public address in any case; a program has no account, a secret is all.
-        ChannelKind::WhatsApp | ChannelKind::Hook | ChannelKind::Web => None,
+        // WhatsApp takes a public address in any case; a program has no account, a secret is all; a
+        // mailbox is written into the configuration by hand.
+        ChannelKind::WhatsApp | ChannelKind::Mail | ChannelKind::Hook | ChannelKind::Web => None,
     }
 }
 

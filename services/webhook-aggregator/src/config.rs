@@ -154,13 +154,14 @@ impl Config {
     /// Reports endpoints whose messages are fetched, for a host whose process does not go on.
     pub fn refuse_polling(&self, report: &Report) {
         for endpoint in &self.endpoints {
-            let mode = endpoint.connection.as_ref().map(|platform| platform.mode());
-            if let Some(Mode::Fetched { name, webhook_fix }) = mode {
-                report.add(
-                    format!("endpoints.{}.{}.mode", endpoint.channel, endpoint.name),
-                    format!("is \"{name}\", which a Worker cannot do."),
-                    webhook_fix,
-                );
+            let Some(connection) = &endpoint.connection else { continue };
+            let Mode::Fetched { name, webhook_fix } = connection.mode() else { continue };
+            let place = format!("endpoints.{}.{}", endpoint.channel, endpoint.name);
+            if connection.mailbox().is_some() {
+                report.add(place, "is a mailbox, which a Worker cannot read.", webhook_fix);
+            } else {
+                let message = format!("is \"{name}\", which a Worker cannot do.");
+                report.add(format!("{place}.mode"), message, webhook_fix);
             }
         }
     }

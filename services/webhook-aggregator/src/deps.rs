@@ -7,7 +7,7 @@ use contracts::calls::Call;
 use inbox::{EventParts, GetEvent, Inbox, InboxExt};
 use platform::edge::Auth;
 use platform::ports::calls::{Prepared, deliver, prepare};
-use platform::ports::{Background, Calls, Clock, Objects, Outbound, PortResult, Signal};
+use platform::ports::{Background, Calls, Clock, Mail, Objects, Outbound, PortResult, Signal};
 use std::sync::Arc;
 
 /// The service's ports and settings.
@@ -16,6 +16,8 @@ pub struct Deps {
     pub inbox: Arc<dyn Inbox>,
     pub calls: Arc<dyn Calls>,
     pub outbound: Arc<dyn Outbound>,
+    /// Mailboxes; a Worker has none.
+    pub mail: Option<Arc<dyn Mail>>,
     /// Files of messages and answers.
     pub objects: Arc<dyn Objects>,
     pub clock: Arc<dyn Clock>,

@@ -344,6 +344,7 @@ fn fill(
         Kind::Ignored(reason) => ignore(event, Stage::Ignored, reason),
         // Resolved before, where it is a press.
         Kind::Reaction { .. } => ignore(event, Stage::Ignored, reaction::NO_BUTTON),
+        Kind::Word { .. } => ignore(event, Stage::Ignored, reaction::CLOSED),
         // Noted before: it is no message.
         Kind::Undelivered { .. } => ignore(event, Stage::Ignored, "not_a_message"),
         Kind::Quarantined(reason) => ignore(event, Stage::Quarantined, reason),

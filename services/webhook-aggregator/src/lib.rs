@@ -2,7 +2,7 @@
 //! out.
 //!
 //! * in: [`ingest`] (webhooks), [`poll()`] (platforms that are asked), [`sockets()`]
-//!   (platforms that we connect to), [`messages`] (the API) → the
+//!   (platforms that we connect to), [`mailboxes()`], [`messages`] (the API) → the
 //!   inbox's accept
 //! * on: [`dispatch`] (content, one stage a step), [`control`] and `press.rs` (buttons and
 //!   commands), [`tasks`] and [`gateways`]
@@ -27,6 +27,7 @@ mod health;
 mod ingest;
 mod links;
 mod look_up;
+mod mailboxes;
 mod messages;
 mod outbox;
 pub mod pointed;
@@ -53,6 +54,7 @@ mod work;
 pub use config::Config;
 pub use deps::Deps;
 pub use links::Links;
+pub use mailboxes::mailboxes;
 pub use poll::poll;
 pub use pump::{next_due, pump, recover};
 pub use sockets::sockets;

@@ -1,13 +1,15 @@
 //! The outbox: each message is brought to what it should show, one request after the other.
 
-use crate::channels::{Aim, Attempt, Connection, SendResult};
+use crate::channels::{Addressed, Aim, Attempt, Connection, Mailbox, SendResult};
 use crate::retry::RETRY;
 use crate::{Deps, files};
+use bytes::Bytes;
 use contracts::outbox::DeliveryState;
 use contracts::{Effect, Shard};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use inbox::{BEGINNING, InboxExt, KeptFile, OutboxRow, Part, RecordSent, SentReport};
+use platform::ports::mail::Sent;
 use platform::ports::{PortError, PortResult};
 use std::panic::AssertUnwindSafe;
 
@@ -84,6 +86,9 @@ async fn deliver(deps: &Deps, mut row: OutboxRow) -> SentReport {
     if let Some(file) = row.file.clone() {
         return deliver_file(deps, connection.as_ref(), row, &file).await;
     }
+    if let Some(mailbox) = connection.mailbox() {
+        return post(deps, mailbox, row, None).await;
+    }
     for _ in 0..REQUESTS_MAX {
         let Some(attempt) = connection.next(&row, deps.clock.now_ms()) else {
             return sent(connection.as_ref(), row);
@@ -139,6 +144,9 @@ async fn upload(
         Ok(None) => return end(row, DeliveryState::Failed, "its content is gone"),
         Err(error) => return later(deps, &row, None, format!("the file cannot be read: {error}")),
     };
+    if let Some(mailbox) = connection.mailbox() {
+        return post(deps, mailbox, row, Some((file, &content))).await;
+    }
     for _ in 0..UPLOAD_REQUESTS_MAX {
         let next = connection.next_file(&row, file, &content, deps.clock.now_ms());
         let Some(attempt) = next else { return end(row, DeliveryState::Sent, "") };
@@ -185,6 +193,36 @@ async fn one_request(
         SendResult::Never { error } => return Some(refused(row, &error)),
     }
     None
+}
+
+/// Sends a message by mail, in one letter.
+async fn post(
+    deps: &Deps,
+    mailbox: &dyn Mailbox,
+    mut row: OutboxRow,
+    file: Option<(&KeptFile, &Bytes)>,
+) -> SentReport {
+    let Some(Addressed { letter, shows }) = mailbox.letter(&row, file) else {
+        return end(row, DeliveryState::Sent, "");
+    };
+    let sent = match (mailbox.account(), &deps.mail) {
+        // The letters of this machine's own mailbox go nowhere.
+        (None, _) => Ok(Sent::Accepted),
+        (Some(account), Some(mail)) => mail.send(account, &letter).await,
+        (Some(_), None) => {
+            Ok(Sent::Refused { is_final: true, why: "no mail is sent here".to_owned() })
+        }
+    };
+    match sent {
+        Ok(Sent::Accepted) => {
+            shown(&mut row, &Aim::Say { index: 0, shows }, letter.message_id, letter.to);
+            end(row, DeliveryState::Sent, "")
+        }
+        Ok(Sent::Refused { is_final: true, why }) => refused(&row, &why),
+        Ok(Sent::Refused { is_final: false, why }) => later(deps, &row, None, why),
+        Err(error) if error.effect == Effect::None => later(deps, &row, None, error.detail),
+        Err(error) => not_answered(deps, &row, false, &error),
+    }
 }
 
 fn refused(row: &OutboxRow, error: &str) -> SentReport {

@@ -3,7 +3,7 @@
 
 use crate::Deps;
 use crate::channels::ENCRYPTED;
-use crate::reaction::TOO_EARLY;
+use crate::reaction::{CLOSED, TOO_EARLY};
 use contracts::Shard;
 use contracts::outbox::Target;
 use inbox::{Draft, Enqueue, InboxExt, NewEvent};
@@ -12,6 +12,8 @@ use inbox::{Draft, Enqueue, InboxExt, NewEvent};
 const EVERY_MS: i64 = 60_000;
 
 const CANNOT_READ: &str = "This room is encrypted, and I cannot read encrypted messages. Make a room without encryption (in Element: New room, switch off “Enable end-to-end encryption”, which cannot be done later) and invite me there.";
+
+const NO_LONGER_OPEN: &str = "That question is no longer open, so nothing was changed. Write a new message if you need more.";
 
 const REACT_AGAIN: &str = "The question has changed since. Read it, and react again.";
 
@@ -41,6 +43,7 @@ pub(crate) fn notice(event: &NewEvent, came: &[String], now_ms: i64) -> Option<D
     match event.reason.as_deref() {
         Some("no_text") => {}
         Some(ENCRYPTED) => return Some(encrypted(event)),
+        Some(CLOSED) => return Some(said(event, "closed", NO_LONGER_OPEN.to_owned(), now_ms)),
         Some(TOO_EARLY) => return Some(said(event, "early", REACT_AGAIN.to_owned(), now_ms)),
         _ => return None,
     }

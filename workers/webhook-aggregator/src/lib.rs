@@ -26,6 +26,7 @@ fn make(env: &Env) -> std::result::Result<(axum::Router, Deps), Vec<String>> {
         inbox: Arc::new(ObjectInbox(env.clone())),
         calls: Arc::new(BindingCalls::new(env.clone(), settings.keys)),
         outbound: Arc::new(FetchOutbound),
+        mail: None,
         objects: Arc::new(R2Objects::new(settings::binding(env.bucket("OBJECTS"))?)),
         clock: Arc::new(WorkerClock),
         signal: Arc::new(PollingSignal),

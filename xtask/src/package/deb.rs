@@ -62,7 +62,7 @@ fn control(build: &Build, version: &str, architecture: &str, size: usize) -> Str
     format!(
         "Package: quintet\nVersion: {version}\nArchitecture: {architecture}\nMaintainer: The \
          Quintet authors\nInstalled-Size: {size}\n{depends}Section: net\nPriority: optional\n\
-         Description: {SUMMARY}\n Messages from Telegram, Slack, Discord, Matrix, WhatsApp and a web \
+         Description: {SUMMARY}\n Messages from Telegram, Slack, Discord, Matrix, WhatsApp, e-mail and a web \
          console go to\n your agents, within your rules and budget. Nothing starts by itself; run \
          quintet up.\n"
     )

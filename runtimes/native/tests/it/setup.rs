@@ -306,7 +306,8 @@ fn doctor_tries_every_endpoint_and_says_how_to_mend_it() {
     let text = format!(
         "[endpoints.telegram.main]\nbot_token = \"1:a\"\nbot_username = \"other_bot\"\napprovers = [\"1\"]\napi_base = \"{}\"\n\
          [endpoints.slack.T0AAAA111]\nsigning_secret = \"s\"\nbot_token = \"xoxb-1\"\napprovers = [\"U1\"]\napi_base = \"{}\"\n\
-         [endpoints.discord.main]\npublic_key = \"{}\"\napplication_id = \"1\"\nbot_token = \"a.b.c\"\napprovers = [\"1\"]\napi_base = \"{}\"\n",
+         [endpoints.discord.main]\npublic_key = \"{}\"\napplication_id = \"1\"\nbot_token = \"a.b.c\"\napprovers = [\"1\"]\napi_base = \"{}\"\n\
+         [endpoints.mail.desk]\naddress = \"desk@example.org\"\nimap = \"imap://127.0.0.1:1\"\nsmtp = \"smtp://127.0.0.1:1\"\npassword = \"p\"\nsenders = [\"a@b.c\"]\n",
         telegram.api_base,
         slack.api_base,
         "00".repeat(32),
@@ -323,6 +324,8 @@ fn doctor_tries_every_endpoint_and_says_how_to_mend_it() {
         "error    endpoint slack.T0AAAA111: the bot token lacks the scopes app_mentions:read, im:write, channels:history",
         "Reinstall to Workspace",
         "error    endpoint discord.main: Discord refuses the bot token",
+        "warning  endpoint mail.desk: IMAP at 127.0.0.1:1 does not answer",
+        "warning  endpoint mail.desk: SMTP at 127.0.0.1:1 does not answer",
         "Reset Token",
     ] {
         assert!(done.out.contains(says), "{says}: {done:?}");

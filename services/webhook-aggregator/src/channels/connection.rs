@@ -2,6 +2,7 @@
 //! and helpers that all channels share.
 
 use super::inbound::Incoming;
+use super::mailbox::Mailbox;
 use super::protocol::Protocol;
 use super::setup::Setup;
 use crate::render::{MESSAGES_MAX, Rest, Rich, Room, of_markdown, of_question, parts};
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use contracts::outbox::{Buttons, Target};
 use inbox::{BEGINNING, KeptFile, OfferedFile, OutboxRow, Part};
 use platform::config::Section;
+use platform::ports::mail::FilePlace;
 use platform::ports::{OutboundRequest, OutboundResponse};
 use platform::secret::Secret;
 use serde_json::Value;
@@ -124,6 +126,10 @@ pub trait Connection: std::fmt::Debug + Send + Sync {
     fn protocol(&self) -> Option<Box<dyn Protocol + '_>> {
         None
     }
+    /// The mailbox, where messages are mail.
+    fn mailbox(&self) -> Option<&dyn Mailbox> {
+        None
+    }
     /// The requests that make the platform send to `path` of this server. `public` is the server's
     /// https address without a slash at its end, where it is known.
     fn set_up(&self, path: &str, public: Option<&str>) -> Setup;
@@ -188,6 +194,8 @@ pub enum Fetch {
     Ask(OutboundRequest),
     /// The request whose response is the file.
     Download(OutboundRequest),
+    /// It is in a message of the mailbox.
+    Mailbox(FilePlace),
     /// It cannot be had, in words that go on from its name.
     Never(String),
     /// The platform is not well.

@@ -134,6 +134,9 @@ pub enum Kind {
     Overheard { text: String },
     /// Reacted to a message, named by the platform's id, where a reaction may stand for a button.
     Reaction { message: String, key: String },
+    /// Answered a message of ours, named by its id, with a word that may stand for a button. Else
+    /// it is something said, unless it answers a question.
+    Word { message: String, text: String, is_question: bool },
     /// Pressed a button of ours. `callback` names the press where it has to be answered by a call.
     Press { token: String, callback: Option<String> },
     /// The platform says that a message of ours, by its id, did not arrive; the reason.

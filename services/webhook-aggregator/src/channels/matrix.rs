@@ -5,7 +5,6 @@ mod buttons;
 mod direct;
 mod enrol;
 mod files;
-mod html;
 mod incoming;
 mod known;
 mod look_ups;

@@ -4,11 +4,12 @@
 use super::words;
 use super::{album, in_place_of_words, is_console, not_taken, object, offered};
 use crate::Deps;
-use crate::channels::{Connection, Fetch};
+use crate::channels::{Connection, Fetch, Mailbox};
 use crate::steps::{AT_ONCE, Stop, reply_id, say, to};
 use contracts::event::Stage;
 use inbox::{Draft, EventData, KeptFile, OfferedFile, Patch, Step, StoredEvent};
 use platform::files::{safe_name, size, true_type, unique};
+use platform::ports::mail::FilePlace;
 use platform::ports::{OutboundResponse, PortErrorKind};
 use platform::secret::digest_hex;
 use platform::text::as_code;
@@ -193,11 +194,33 @@ async fn requests(
                 };
                 return downloaded(connection, offered, answer);
             }
+            Fetch::Mailbox(place) => return from_mailbox(deps, connection, place).await,
             Fetch::Never(why) => return Err(Missed::Never(why)),
             Fetch::Later(why) => return Err(Missed::Later(why)),
         }
     }
     Err(Missed::Never("its platform did not hand it over".to_owned()))
+}
+
+/// The file of a message that lies in the mailbox.
+async fn from_mailbox(
+    deps: &Deps,
+    connection: &dyn Connection,
+    place: FilePlace,
+) -> Result<bytes::Bytes, Missed> {
+    let account = connection.mailbox().and_then(Mailbox::account);
+    let (Some(account), Some(mail)) = (account, &deps.mail) else {
+        return Err(Missed::Never("there is no mailbox here".to_owned()));
+    };
+    let content = mail.file(account, place).await.map_err(later)?;
+    let Some(content) = content else {
+        return Err(Missed::Never("its message is no longer in the mailbox".to_owned()));
+    };
+    let bytes = content.len() as u64;
+    if bytes > deps.config.files.bytes_max {
+        return Err(too_large(deps, Some(bytes)));
+    }
+    Ok(content)
 }
 
 /// The platform's address may hold a token, so its words are left out.

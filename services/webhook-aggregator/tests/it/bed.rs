@@ -27,7 +27,7 @@ use http_body_util::BodyExt;
 use inbox::memory::MemoryInbox;
 use platform::edge::{ApiError, Auth, FromLoopback, Principal, Scope};
 use platform::memory::{
-    ManualClock, MemoryCalls, MemoryObjects, MemoryOutbound, MemorySignal, Switchboard,
+    ManualClock, MemoryCalls, MemoryMail, MemoryObjects, MemoryOutbound, MemorySignal, Switchboard,
     TokioBackground,
 };
 use platform::ports::Clock;
@@ -42,6 +42,7 @@ pub struct Bed {
     pub clock: Arc<ManualClock>,
     pub inbox: Arc<MemoryInbox>,
     pub outbound: Arc<MemoryOutbound>,
+    pub mail: Arc<MemoryMail>,
     pub objects: Arc<MemoryObjects>,
     pub deps: Deps,
     pub app: Router,
@@ -84,6 +85,8 @@ const SECRET: &str = "secret-webhook-aggregator";
 pub const OPERATOR: &str = "operator-token";
 pub const GATEWAY: &str = "gateway-token";
 pub const VIEWER: &str = "viewer-token";
+/// Opens the mailbox of the bed.
+pub const MAIL_PASSWORD: &str = "mailbox-password";
 
 /// `vectors/<channel>.json` of every channel: an endpoint, its webhooks with their verdicts, and an
 /// answer of its API.
@@ -131,11 +134,13 @@ pub fn bed_with(config: Value) -> Bed {
     assert_eq!(report.into_problems(), []);
     let inbox = Arc::new(MemoryInbox::new(clock.clone()));
     let outbound = Arc::new(MemoryOutbound::new(|sent| Ok(platform_says(sent))));
+    let mail = Arc::new(MemoryMail::new(MAIL_PASSWORD));
     let objects = Arc::new(MemoryObjects::default());
     let deps = Deps {
         inbox: inbox.clone(),
         calls: Arc::new(MemoryCalls::new(Secret::new(SECRET), switchboard)),
         outbound: outbound.clone(),
+        mail: Some(mail.clone()),
         objects: objects.clone(),
         clock: clock.clone(),
         signal: Arc::new(MemorySignal::new(clock.clone())),
@@ -145,7 +150,7 @@ pub fn bed_with(config: Value) -> Bed {
         links: webhook_aggregator::Links::default(),
     };
     let app = webhook_aggregator::router(deps.clone());
-    let bed = Bed { clock, inbox, outbound, objects, deps, app, world, fakes };
+    let bed = Bed { clock, inbox, outbound, mail, objects, deps, app, world, fakes };
     // Unless a test says otherwise, the gateway that leased the task has claimed its approval.
     bed.given_up(GivenUp::Begun);
     bed

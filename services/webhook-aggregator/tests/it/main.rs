@@ -22,6 +22,8 @@ mod homeserver;
 mod hooks;
 mod logs;
 mod long_answers;
+mod mail;
+mod mail_out;
 mod matrix;
 mod matrix_direct;
 mod matrix_faults;

@@ -77,6 +77,7 @@ fn user(kind: ChannelKind, role: Role) -> String {
         ChannelKind::Slack => format!("U0PERSON{number}"),
         ChannelKind::Matrix => format!("@person{number}:example.org"),
         ChannelKind::WhatsApp => format!("15550000{number}"),
+        ChannelKind::Mail => format!("person{number}@example.org"),
         _ => number.to_string(),
     }
 }
@@ -154,7 +155,9 @@ async fn command_is_obeyed_from_an_approver_of_the_endpoint_who_typed_it_just_no
             for key in platform.signing_keys() {
                 endpoint.as_object_mut().unwrap().remove(*key);
             }
-            endpoint["api_base"] = local_api(kind).into();
+            if channels::channel(kind).unwrap().has_api() {
+                endpoint["api_base"] = local_api(kind).into();
+            }
             endpoint["local"] = true.into();
             endpoint["approvers"] = json!([user(kind, approver)]);
             endpoint["senders"] = senders.iter().map(|role| user(kind, *role)).collect();
@@ -193,6 +196,7 @@ async fn play(bed: &Bed, cell: &Cell<'_>) -> Option<usize> {
         ChannelKind::Discord => discord(cell)?,
         ChannelKind::Matrix => matrix_event(cell)?,
         ChannelKind::WhatsApp => whatsapp(cell)?,
+        ChannelKind::Mail => mail(cell)?,
         ChannelKind::Hook | ChannelKind::Web => panic!("no person writes on a platform"),
     };
     let before = orders(bed);
@@ -310,6 +314,35 @@ fn whatsapp(cell: &Cell<'_>) -> Option<Signed> {
     let body = json!({ "entry": [{ "changes": changes }] }).to_string();
     let secret = cell.keys["app_secret"].as_str().unwrap();
     let signature = crate::whatsapp::signature(secret, &body);
+    Some((vec![("x-hub-signature-256", signature)], body))
+}
+
+fn mail(cell: &Cell<'_>) -> Option<Signed> {
+    let mut message = json!({
+        "messageId": format!("{}@example.org", cell.number), "from": user(cell.kind, cell.role),
+        "authentication": "mx.local.invalid; dmarc=pass header.from=example.org",
+        "receivedMs": NOW_S * 1000, "text": cell.text,
+    });
+    let mut key = cell.keys["password"].as_str().unwrap();
+    match cell.way {
+        Way::Typed => {}
+        Way::Old => message["receivedMs"] = (TWO_YEARS_AGO_S * 1000).into(),
+        Way::Forwarded => message["forwarded"] = message["text"].take(),
+        Way::Quoted => message["quoted"] = message["text"].take(),
+        Way::Bot => message["isAutomatic"] = true.into(),
+        // Anybody may name an approver as the sender.
+        Way::UserOfOtherWorkspace => {
+            message["authentication"] =
+                "mx.local.invalid; dmarc=fail header.from=example.org".into();
+        }
+        Way::OtherApplication => key = "another key",
+        _ => return None,
+    }
+    if message["text"].is_null() {
+        message["text"] = "".into();
+    }
+    let body = message.to_string();
+    let signature = crate::whatsapp::signature(key, &body);
     Some((vec![("x-hub-signature-256", signature)], body))
 }
 

@@ -4,9 +4,12 @@
 use super::finding::{Finding, error, ok, warning};
 use crate::config_file;
 use crate::data_dir::DataDir;
+use crate::ports::mail::TlsMail;
 use crate::ports::outbound::ReqwestOutbound;
 use futures_util::future::join_all;
 use platform::config::Report;
+use platform::ports::mail::Server;
+use platform::ports::{Mail, MailAccount, PortErrorKind, PortResult};
 use platform::secret::Secret;
 use serde_json::Value;
 use std::path::Path;
@@ -39,6 +42,9 @@ pub(super) async fn check(data: &DataDir, config: Option<&Path>) -> Vec<Finding>
 
 async fn one(endpoint: &Endpoint, tree: &Value, outbound: &ReqwestOutbound) -> Vec<Finding> {
     let Endpoint { channel, name, .. } = endpoint;
+    if let Some(account) = endpoint.connection.as_ref().and_then(|it| it.mailbox()?.account()) {
+        return of_mailbox(&format!("endpoint {channel}.{name}"), account).await;
+    }
     let table = tree.pointer(&format!("/endpoints/{channel}/{name}"));
     let text = |key: &str| table?.get(key)?.as_str().filter(|text| !text.is_empty());
     let token = text("bot_token").or_else(|| text("access_token"));
@@ -62,6 +68,33 @@ async fn one(endpoint: &Endpoint, tree: &Value, outbound: &ReqwestOutbound) -> V
     };
     let notes = platform.examine(&account, &checked).await;
     notes.into_iter().map(|note| finding(&format!("endpoint {channel}.{name}"), note)).collect()
+}
+
+/// Tries the sign-in at both servers of a mailbox.
+async fn of_mailbox(place: &str, account: &MailAccount) -> Vec<Finding> {
+    let mail = match TlsMail::new() {
+        Ok(mail) => mail,
+        Err(e) => {
+            let what = format!("{place}: it was not tried: {e}");
+            return vec![warning(what, "install the system's certificates")];
+        }
+    };
+    let tried = mail.sign_in(account).await;
+    let servers = [("IMAP", &account.imap), ("SMTP", &account.smtp)];
+    let finding = |((title, server), tried): ((&str, &Server), PortResult<()>)| {
+        let at = format!("{place}: {title} at {}:{}", server.host, server.port);
+        match tried {
+            Ok(()) => ok(format!("{at} takes the sign-in of {}", account.user)),
+            Err(failed) if failed.kind == PortErrorKind::Invalid => {
+                error(format!("{at}: {}", failed.detail), "correct user, password or folder")
+            }
+            Err(failed) => {
+                let fix = "check the address of the server and the network of this machine";
+                warning(format!("{at} does not answer ({})", failed.detail), fix)
+            }
+        }
+    };
+    servers.into_iter().zip(tried).map(finding).collect()
 }
 
 fn finding(place: &str, note: Note) -> Finding {

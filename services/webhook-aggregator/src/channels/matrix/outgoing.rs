@@ -1,11 +1,11 @@
 //! Messages to Matrix: `m.room.message` with plain text and HTML, and edits of sent messages.
 
 use super::bot::{Bot, segment, wait_ms};
+use super::buttons;
 use super::direct::{self, Way};
-use super::{buttons, html};
 use crate::channels::{
-    Aim, Attempt, Change, Length, NextPart, SendResult, by_status, length, lenient, next_part,
-    text_at,
+    Aim, Attempt, Change, Length, NextPart, SendResult, by_status, html, length, lenient,
+    next_part, text_at,
 };
 use crate::render::{Rich, Room};
 use contracts::outbox::Target;

@@ -1,5 +1,6 @@
-//! A text in the HTML of Matrix: everything escaped, and of the specification's tags the few that
-//! an answer needs. <https://spec.matrix.org/latest/client-server-api/#mroommessage-msgtypes>
+//! A text in HTML, as Matrix and mail show it: everything escaped, and of the tags that Matrix
+//! allows the few that an answer needs.
+//! <https://spec.matrix.org/latest/client-server-api/#mroommessage-msgtypes>
 
 use crate::render::{Mark, Rich, Span};
 
