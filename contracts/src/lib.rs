@@ -24,6 +24,7 @@ pub mod outbox;
 pub mod percent;
 pub mod problem;
 pub mod routing;
+pub mod schedule;
 pub mod scope;
 pub mod service;
 pub mod task;

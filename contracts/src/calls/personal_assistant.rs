@@ -17,6 +17,7 @@ use crate::halt::{
 };
 use crate::monitoring::{AssistantStatus, LedgerStats, SinceQuery};
 use crate::routing::{TieAnswer, TieRequest};
+use crate::schedule::{PlanAnswer, PlanRequest};
 use crate::task::{RenewAnswer, RenewClaimRequest, RenewedRequest};
 use crate::{ApprovalId, FileId, TaskId};
 
@@ -222,6 +223,15 @@ calls! { PersonalAssistant:
         callers: [WebhookAggregator],
         request: TieRequest,
         reply: TieAnswer,
+    }
+    /// Compute the due times of a schedule around the present, in its time zone or the owner's.
+    Post PlanSchedule "/internal/schedules/plan" {
+        access: Access::Internal,
+        callers: [WebhookAggregator],
+        idempotent: true,
+        refusals: [InvalidField],
+        request: PlanRequest,
+        reply: PlanAnswer,
     }
     /// Have a recording transcribed; the body is its content.
     Post Transcribe "/internal/transcriptions/{id}" {
