@@ -9,7 +9,7 @@
 //! events that still move, `task` what a gateway may lease, `place` and `drained` which one,
 //! `outbox` what is to be said, `said` the transcript, `session` and `fresh` what a run takes up of
 //! it, `stop` the runs that a person ended, `socket` where a platform goes on, `rate` the limits,
-//! `forgotten` the keys of deleted events.
+//! `forgotten` the keys of deleted events, `schedule` what comes by itself and when.
 
 mod accept;
 mod advance;
@@ -31,6 +31,7 @@ mod read;
 mod redeliver;
 mod remembered;
 mod replay;
+mod schedules;
 mod schema;
 mod sessions;
 mod socket;
@@ -62,6 +63,10 @@ pub use remembered::{
     Answered, Choice, EventData, EventOrigin, KeptFile, KeptWork, OfferedFile, Press,
 };
 pub use replay::{Replay, Replayed};
+pub use schedules::{
+    AnswerQuestion, DropSchedule, FindQuestion, FireSchedule, Fired, Firing, MakeSchedule,
+    NewQuestion, Question, ReadSchedules, ScheduleSpec, StoredSchedule, SyncSchedules,
+};
 pub use schema::SCHEMA;
 pub use sessions::{KeptSession, ListSessions, PickSession, StartAfresh};
 pub use socket::{KeepSocket, ReadSocket};

@@ -129,7 +129,7 @@ calls! { WebhookAggregator:
         access: OPERATOR,
         callers: [PersonalAssistant],
         statuses: [201],
-        refusals: [Conflict, InvalidField],
+        refusals: [Conflict, InvalidField, Upstream],
         request: ScheduleRequest,
         reply: ScheduleView,
         example: r#"{"name": "digest", "cron": "0 8 * * 1-5", "timeZone": "Europe/Berlin", "conversation": "telegram:main:700100200", "message": "summarise my open tickets", "onMissed": "ask"}"#,

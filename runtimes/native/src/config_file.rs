@@ -145,7 +145,7 @@ fn has_secrets(tree: &Value) -> bool {
 }
 
 /// Allowed top-level tables; a variable for another one is a warning.
-pub const TABLES: [&str; 11] = [
+pub const TABLES: [&str; 12] = [
     "endpoints",
     "models",
     "budget",
@@ -153,6 +153,7 @@ pub const TABLES: [&str; 11] = [
     "files",
     "transcription",
     "digest",
+    "schedules",
     "agents",
     "secrets",
     "gateway",
@@ -412,7 +413,7 @@ mod tests {
         let endpoints = channels.iter().map(|(kind, _)| (kind.to_string(), json!({ "x": nope })));
         let tree = json!({
             "endpoints": endpoints.collect::<serde_json::Map<_, _>>(),
-            "budget": nope, "limits": nope, "files": nope, "transcription": nope, "digest": nope, "agents": { "x": nope }, "gateway": nope, "server": nope,
+            "budget": nope, "limits": nope, "files": nope, "transcription": nope, "digest": nope, "schedules": { "x": nope }, "agents": { "x": nope }, "gateway": nope, "server": nope,
             "secrets": { "X": nope },
         });
         let tree = Tree {
@@ -430,7 +431,7 @@ mod tests {
             .unwrap();
         let listed: Vec<&ConfigProblem> =
             wrong.0.iter().filter(|problem| problem.path.ends_with(".nope")).collect();
-        assert_eq!(listed.len(), channels.len() + 9, "{wrong}");
+        assert_eq!(listed.len(), channels.len() + 10, "{wrong}");
         let reference = include_str!("../../../docs/config.md");
         for problem in listed {
             let (_, keys) = problem.fix.split_once("the keys here are: ").unwrap();

@@ -9,6 +9,7 @@
 //! * out: [`send`] (the outbox), `channels/` (what each platform says and expects)
 
 mod about;
+mod asked;
 mod challenge;
 pub mod channels;
 mod cockpit;
@@ -21,6 +22,7 @@ mod ended_by;
 mod endpoints;
 mod events;
 mod files;
+mod firing;
 mod forget;
 mod gateways;
 mod health;
@@ -38,12 +40,15 @@ mod reaction;
 pub mod render;
 mod replay;
 mod retry;
+mod schedule_rules;
+mod schedules;
 mod send;
 mod sessions;
 mod sockets;
 mod stats;
 mod steps;
 mod stop;
+mod synced;
 mod tasks;
 mod undelivered;
 mod wordless;
@@ -55,6 +60,7 @@ pub use links::Links;
 pub use poll::poll;
 pub use pump::{next_due, pump, recover};
 pub use sockets::sockets;
+pub use synced::{Synced, sync_schedules};
 
 use axum::Router;
 use axum::routing::post;
@@ -95,6 +101,10 @@ pub fn router(deps: Deps) -> Router {
         .call(calls::ReplayEvent, replay::one)
         .call(calls::DeliverEvent, deliver::one)
         .call(calls::Replay, replay::many)
+        .call(calls::ListSchedules, schedules::list)
+        .call(calls::AddSchedule, schedules::add)
+        .call(calls::RemoveSchedule, schedules::remove)
+        .call(calls::RunSchedule, schedules::run)
         .call(calls::ListGateways, gateways::list)
         .call(calls::DrainGateway, gateways::drain)
         .call(calls::LeaseTasks, tasks::lease)

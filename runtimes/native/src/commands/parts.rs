@@ -18,7 +18,7 @@ const fn tables(service: ServiceName) -> &'static [&'static str] {
         ServiceName::AgencyRouter => &["agents", "budget"],
         ServiceName::SkillGraphLoader => &[],
         ServiceName::MonitoringDashboard => &["server"],
-        ServiceName::WebhookAggregator => &["endpoints", "limits", "files", "agents"],
+        ServiceName::WebhookAggregator => &["endpoints", "limits", "files", "agents", "schedules"],
         ServiceName::AgencyGateway => &["gateway", "secrets", "agents"],
     }
 }
