@@ -425,3 +425,6 @@ fn close(context: &Context<'_>, name: &str) -> PortResult<()> {
     )?;
     row.closing.map_or(Ok(()), |draft| outbox::put(context, &draft))
 }
+
+#[cfg(all(test, feature = "memory"))]
+mod tests;

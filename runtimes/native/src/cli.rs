@@ -3,10 +3,12 @@
 #![allow(clippy::doc_markdown, reason = "the comments are the help texts of a terminal")]
 
 mod graph;
+mod schedules;
 mod service;
 mod values;
 
 pub use graph::{Eval, Graph, Import, Reading};
+pub use schedules::{NewSchedule, Schedules};
 pub use service::{Install, Kind, Service, Upgrade};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -232,6 +234,12 @@ pub enum Command {
     /// List the endpoints: how their messages come in, and whether they arrive
     #[command(after_help = "Example:\n  quintet endpoints")]
     Endpoints,
+    /// List the schedules; make, remove or run one
+    #[command(after_help = "Example:\n  quintet schedules\n  quintet schedules next")]
+    Schedules {
+        #[command(subcommand)]
+        command: Option<Schedules>,
+    },
     /// Print the completions of a shell
     #[command(
         after_help = "Example:\n  quintet completions bash > ~/.local/share/bash-completion/completions/quintet"

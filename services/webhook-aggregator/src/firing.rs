@@ -29,8 +29,8 @@ const AGAIN_MS: i64 = 15_000;
 const NOT_NOW_MS: i64 = 60_000;
 /// Maximum characters of the message that a question shows.
 const SHOWN_CHARS: usize = 300;
-/// Begins what a button of a question carries: `s1:<96 random bits>:<1 or 0>`.
-pub(crate) const PREFIX: &str = "s1";
+/// Begins the press data of these buttons: `m1:<96 random bits>:<1 or 0>`. `s1` stops a message.
+pub(crate) const PREFIX: &str = "m1";
 
 /// Fires these schedules; true if that made something due.
 ///
