@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 /// Milliseconds for which an ended schedule of the API is still listed: 30 days.
 const ENDED_KEPT_MS: i64 = 30 * 24 * 3_600_000;
+/// Maximum schedules of one look: each takes a call to another service.
+const DUE_MAX: u32 = 8;
 
 /// A schedule as its maker wrote it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -341,10 +343,10 @@ fn all(context: &Context<'_>) -> PortResult<Vec<StoredSchedule>> {
     )
 }
 
-/// Those that want attention.
+/// Those that want attention, a few at a time.
 pub(super) fn due(context: &Context<'_>) -> PortResult<Vec<StoredSchedule>> {
     context.all(
-        &format!("SELECT {COLUMNS} FROM schedule s WHERE s.shard = ?1 AND s.look_ms <= ?2 ORDER BY s.look_ms, s.name"),
+        &format!("SELECT {COLUMNS} FROM schedule s WHERE s.shard = ?1 AND s.look_ms <= ?2 ORDER BY s.look_ms, s.name LIMIT {DUE_MAX}"),
         args![context.shard.as_str(), context.now_ms],
     )
 }

@@ -56,7 +56,7 @@ pub fn route_map(deps: &Deps) -> Vec<(String, bool)> {
 fn routes(deps: &Deps) -> Routes<Deps> {
     use pages::{
         agents, api, approvals, budget, chats, console, dashboard, event, events, files, graph,
-        halt, health, menu, sign_in,
+        halt, health, menu, schedules, sign_in,
     };
     let gate = gate::Gate(deps.clone());
     const READERS: Access = Access::Scopes(&[Scope::Viewer, Scope::Operator]);
@@ -101,6 +101,8 @@ fn routes(deps: &Deps) -> Routes<Deps> {
         .page(&gate, "/dashboard/approvals/{id}/decide", post(approvals::decide))
         .page(&gate, menu::AGENTS.path, get(agents::show))
         .page(&gate, "/dashboard/gateways/drain", post(agents::drain))
+        .page(&gate, menu::SCHEDULES.path, get(schedules::show))
+        .page(&gate, "/dashboard/schedules/remove", post(schedules::remove))
         .page(&gate, menu::HEALTH.path, get(health::show))
         .page(&gate, menu::BUDGET.path, get(budget::show))
         .page(&gate, menu::CHATS.path, get(chats::show).post(chats::attempt))

@@ -12,8 +12,8 @@ use contracts::calls::skill_graph_loader::{
     ListVersions, ReadDiff, ReadMap, ReadReport, Rollback, Search,
 };
 use contracts::calls::webhook_aggregator::{
-    DeliverEvent, DrainGateway, ListEvents, ListGateways, ReadConversation, ReadEvent, ReadFile,
-    ReadInboxStats, ReplayEvent, SendMessage,
+    DeliverEvent, DrainGateway, ListEvents, ListGateways, ListSchedules, ReadConversation,
+    ReadEvent, ReadFile, ReadInboxStats, RemoveSchedule, ReplayEvent, SendMessage,
 };
 use contracts::calls::{Call, Method};
 use contracts::event::{
@@ -27,6 +27,7 @@ use contracts::graph::{
 use contracts::halt::{HaltAnswer, HaltList, HaltRequest, ResumeAnswer, ResumeRequest};
 use contracts::monitoring::{InboxStats, LedgerStats, SinceQuery};
 use contracts::routing::{DecisionRow, Feedback, PoolMember, RoutingStats};
+use contracts::schedule::ScheduleList;
 use contracts::task::{DrainRequest, GatewayList, GatewayRow};
 use contracts::{
     ApprovalId, ConversationId, EventId, FileId, GatewayId, GraphVersion, ServiceName,
@@ -102,6 +103,14 @@ pub async fn gateways(deps: &Deps) -> Asked<GatewayList> {
 
 pub async fn drain(deps: &Deps, gateway: &str, drained: bool) -> Asked<GatewayRow> {
     deps.calls.ask::<DrainGateway>(&GatewayId::from(gateway), &DrainRequest { drained }).await
+}
+
+pub async fn schedules(deps: &Deps) -> Asked<ScheduleList> {
+    ask::<ListSchedules>(deps, &(), &()).await
+}
+
+pub async fn remove_schedule(deps: &Deps, name: &str) -> Asked<ScheduleList> {
+    deps.calls.ask::<RemoveSchedule>(&name.to_owned(), &()).await
 }
 
 pub async fn halts(deps: &Deps) -> Asked<HaltList> {

@@ -22,6 +22,7 @@ pub mod layout;
 pub mod menu;
 pub mod prose;
 pub mod refusal;
+pub mod schedules;
 pub mod sign_in;
 pub mod signs;
 pub mod track;

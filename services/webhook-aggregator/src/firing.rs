@@ -11,7 +11,7 @@ use contracts::calls::personal_assistant::PlanSchedule;
 use contracts::event::{Speaker, Stage};
 use contracts::outbox::Buttons;
 use contracts::schedule::{DueTime, MadeBy, OnMissed, PlanAnswer, PlanRequest};
-use contracts::{ConversationId, Shard};
+use contracts::{ConversationId, ErrorCode, Shard};
 use futures_util::future::join_all;
 use inbox::{
     Draft, EventOrigin, FireSchedule, Firing, InboxExt, NewEvent, NewQuestion, NewSaid,
@@ -32,7 +32,7 @@ const SHOWN_CHARS: usize = 300;
 /// Begins the press data of these buttons: `m1:<96 random bits>:<1 or 0>`. `s1` stops a message.
 pub(crate) const PREFIX: &str = "m1";
 
-/// Fires these schedules; true if that made something due.
+/// Fires these schedules. Afterwards none of them is due.
 ///
 /// # Errors
 /// The first error of the inbox; what is due stays due.
@@ -40,26 +40,20 @@ pub(crate) async fn fire_all(
     deps: &Deps,
     shard: &Shard,
     due: Vec<StoredSchedule>,
-) -> PortResult<bool> {
+) -> PortResult<()> {
     let fired = join_all(due.iter().map(|schedule| fire(deps, shard, schedule))).await;
-    fired.into_iter().try_fold(false, |any, fired| Ok(any | fired?))
+    fired.into_iter().collect()
 }
 
-async fn fire(deps: &Deps, shard: &Shard, schedule: &StoredSchedule) -> PortResult<bool> {
+async fn fire(deps: &Deps, shard: &Shard, schedule: &StoredSchedule) -> PortResult<()> {
     let now_ms = deps.clock.now_ms();
     let command = match decided(deps, shard, schedule, now_ms).await {
         Ok(command) => command,
-        Err(Stays { until_ms, why }) => {
-            let next = schedule.due_ms.zip(schedule.due_local.clone());
-            FireSchedule {
-                firing: until_ms.map_or(Firing::Planned, |look_ms| Firing::Later { look_ms }),
-                next: next
-                    .filter(|_| until_ms.is_some())
-                    .map(|(at_ms, local)| DueTime { at_ms, local }),
-                note: Some(why),
-                ..unmoved(schedule)
-            }
-        }
+        Err(Stays { until_ms, why }) => FireSchedule {
+            firing: until_ms.map_or(Firing::Planned, |look_ms| Firing::Later { look_ms }),
+            note: Some(why),
+            ..unmoved(schedule)
+        },
     };
     let what = match &command.firing {
         Firing::Run { .. } => "run",
@@ -67,14 +61,13 @@ async fn fire(deps: &Deps, shard: &Shard, schedule: &StoredSchedule) -> PortResu
         Firing::Skipped { .. } => "skipped",
         Firing::Planned | Firing::Later { .. } => "",
     };
-    let makes_work = matches!(command.firing, Firing::Run { .. } | Firing::Asked { .. });
     let fired = deps.inbox.ask(shard, command).await?;
     if fired.moved && !what.is_empty() {
         let event = fired.accepted.map(|accepted| accepted.event.0).unwrap_or_default();
         tracing::info!(%shard, schedule = schedule.name, what, "event.id" = event, "a schedule was due");
         deps.notify_conversation(&schedule.spec.conversation);
     }
-    Ok(fired.moved && makes_work)
+    Ok(())
 }
 
 /// Why a schedule does not move now; without a time it ends.
@@ -124,7 +117,7 @@ async fn plan(deps: &Deps, schedule: &StoredSchedule, now_ms: i64) -> Result<Pla
     let timing = schedule.spec.timing.clone();
     let asked = PlanRequest { timing, since_ms: schedule.made_ms, now_ms };
     deps.calls.ask::<PlanSchedule>(&(), &asked).await.map_err(|error| match error {
-        CallError::Refused(problem) if !problem.code.retryable() => {
+        CallError::Refused(problem) if problem.code == ErrorCode::InvalidField => {
             tracing::error!(schedule = schedule.name, why = problem.detail, "a schedule ended");
             Stays { until_ms: None, why: problem.detail }
         }

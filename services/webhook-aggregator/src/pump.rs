@@ -43,6 +43,7 @@ async fn move_due(deps: &Deps, shard: &Shard) -> PortResult<Vec<Outdated>> {
         }
         let Work { events, deliveries, outdated, schedules } = work;
         let (idle, sends) = (events.is_empty(), !deliveries.is_empty());
+        let fires = !schedules.is_empty();
         let deliveries = async {
             let reports = send::deliver_all(deps, deliveries).await;
             if idle {
@@ -54,11 +55,12 @@ async fn move_due(deps: &Deps, shard: &Shard) -> PortResult<Vec<Outdated>> {
         // Claimed events are driven even if the outbox fails: an early return would strand them
         // until their lease ends.
         let drives = join_all(events.into_iter().map(|event| drive(deps, event)));
-        let fires = firing::fire_all(deps, shard, schedules);
-        let (reports, more, fired) = join3(deliveries, drives, fires).await;
+        let firings = firing::fire_all(deps, shard, schedules);
+        let (reports, more, fired) = join3(deliveries, drives, firings).await;
         sent = reports?;
-        // A recorded message may make its event due, and a schedule has made one.
-        if !sends && !fired? && !more.contains(&true) {
+        fired?;
+        // A recorded message may make its event due, and a schedule makes one.
+        if !sends && !fires && !more.contains(&true) {
             return Ok(outdated);
         }
     }

@@ -112,6 +112,7 @@ fn notice(name: &str) -> Option<&'static str> {
         "feedback" => "Noted. Run `quintet suggest` to turn it into an example.",
         "drained" => "It gets no new tasks and finishes its own.",
         "restored" => "It gets tasks again.",
+        "unscheduled" => "Removed. It comes no more.",
         "delivered" => "Sent again. The agent does not run again.",
         "replayed" => "Replayed. The event goes through all stages again.",
         _ => return None,

@@ -24,6 +24,7 @@ menu! {
     EVENTS: "Events", "/dashboard/events", "Events";
     APPROVALS: "Approvals", "/dashboard/approvals", "Approvals";
     AGENTS: "Agents", "/dashboard/agents", "Agents";
+    SCHEDULES: "Schedules", "/dashboard/schedules", "Schedules";
     GRAPH: "Graph", "/dashboard/graph", "Skill graph";
     HEALTH: "Health", "/dashboard/health", "Health";
     BUDGET: "Budget", "/dashboard/budget", "Budget";

@@ -8,8 +8,8 @@ use contracts::calls::personal_assistant::{
     Decide, Halt, ListApprovals, ListHalts, ReadApproval, ReadBudget, ReadLedgerStats, Resume,
 };
 use contracts::calls::webhook_aggregator::{
-    DeliverEvent, DrainGateway, ListEvents, ListGateways, ReadConversation, ReadEvent,
-    ReadInboxStats, ReplayEvent, SendMessage,
+    DeliverEvent, DrainGateway, ListEvents, ListGateways, ListSchedules, ReadConversation,
+    ReadEvent, ReadInboxStats, RemoveSchedule, ReplayEvent, SendMessage,
 };
 use contracts::event::{
     DeliverAnswer, EventDetail, EventList, EventRow, EventsQuery, MessageAccepted, MessageList,
@@ -17,6 +17,7 @@ use contracts::event::{
 };
 use contracts::halt::{HaltAnswer, HaltLevel, HaltList, HaltRequest, HaltRow, ResumeAnswer};
 use contracts::routing::PoolList;
+use contracts::schedule::{MadeBy, OnMissed, ScheduleList, ScheduleView};
 use contracts::task::{GatewayList, GatewayRow};
 use contracts::{ApprovalId, ErrorCode, ServiceName};
 use fakes::Neighbours;
@@ -141,6 +142,8 @@ fn router_fake(world: &Arc<World>, fakes: &Neighbours) {
 fn gateways_fake(world: &Arc<World>, fakes: &Neighbours) {
     let w = world.clone();
     fakes.on::<ListGateways>(move |(), ()| Ok(w.gateways()));
+    fakes.on::<ListSchedules>(|(), ()| Ok(schedules()));
+    fakes.on::<RemoveSchedule>(|_, ()| Ok(ScheduleList::default()));
     fakes.on::<DrainGateway>(|gateway_id, request| {
         Ok(GatewayRow {
             unready: Vec::new(),
@@ -152,6 +155,30 @@ fn gateways_fake(world: &Arc<World>, fakes: &Neighbours) {
             drained: request.drained,
         })
     });
+}
+
+/// One of each maker; the message is a stranger's markup.
+fn schedules() -> ScheduleList {
+    let view = |name: &str, made_by| ScheduleView {
+        name: name.to_owned(),
+        cron: Some("0 8 * * 1-5".to_owned()),
+        at: None,
+        every: None,
+        time_zone: Some("Europe/Berlin".to_owned()),
+        conversation: "telegram:main:700100200".to_owned(),
+        message: "<script>alert(1)</script>".to_owned(),
+        on_missed: OnMissed::Ask,
+        agent: None,
+        made_by,
+        next_due: Some("2026-12-01T07:00:00.000Z".to_owned()),
+        next_due_local: Some("Tue 2026-12-01 08:00 Europe/Berlin".to_owned()),
+        last_due: None,
+        last_event: None,
+        asked_about: None,
+        ended: false,
+        note: None,
+    };
+    ScheduleList { schedules: vec![view("digest", MadeBy::File), view("tea", MadeBy::Api)] }
 }
 
 fn events_fake(world: &Arc<World>, fakes: &Neighbours) {
