@@ -12,7 +12,6 @@ use contracts::event::{Speaker, Stage};
 use contracts::outbox::Buttons;
 use contracts::schedule::{DueTime, MadeBy, OnMissed, PlanAnswer, PlanRequest};
 use contracts::{ConversationId, ErrorCode, Shard};
-use futures_util::future::join_all;
 use inbox::{
     Draft, EventOrigin, FireSchedule, Firing, InboxExt, NewEvent, NewQuestion, NewSaid,
     StoredSchedule, line_id,
@@ -41,8 +40,12 @@ pub(crate) async fn fire_all(
     shard: &Shard,
     due: Vec<StoredSchedule>,
 ) -> PortResult<()> {
-    let fired = join_all(due.iter().map(|schedule| fire(deps, shard, schedule))).await;
-    fired.into_iter().collect()
+    let mut first = Ok(());
+    for schedule in &due {
+        let fired = fire(deps, shard, schedule).await;
+        first = first.and(fired);
+    }
+    first
 }
 
 async fn fire(deps: &Deps, shard: &Shard, schedule: &StoredSchedule) -> PortResult<()> {

@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use contracts::event::{Stage, Woken};
 use contracts::routing::PoolOutcome;
 use contracts::{EventId, GatewayId, Shard};
-use futures_util::future::{join_all, join3};
+use futures_util::future::{join, join_all};
 use inbox::{
     Accept, Accepted, Advance, Advanced, ClaimWork, InboxExt, NewEvent, NextDue, Outdated, Recover,
     SentReport, Step, StoredEvent, Wake, Work,
@@ -55,8 +55,8 @@ async fn move_due(deps: &Deps, shard: &Shard) -> PortResult<Vec<Outdated>> {
         // Claimed events are driven even if the outbox fails: an early return would strand them
         // until their lease ends.
         let drives = join_all(events.into_iter().map(|event| drive(deps, event)));
-        let firings = firing::fire_all(deps, shard, schedules);
-        let (reports, more, fired) = join3(deliveries, drives, firings).await;
+        let fired = firing::fire_all(deps, shard, schedules).await;
+        let (reports, more) = join(deliveries, drives).await;
         sent = reports?;
         fired?;
         // A recorded message may make its event due, and a schedule makes one.

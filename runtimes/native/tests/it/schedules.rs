@@ -99,13 +99,15 @@ fn schedule_that_is_never_due_stops_the_start_and_names_its_key() {
     for (key, value, why) in [
         ("cron", "0 0 30 2 *", "no month has"),
         ("cron", "* * *", "3 fields"),
-        ("at", "tomorrow", "no date"),
+        ("at", "tomorrow", "without a time"),
         ("every", "10s", "every"),
     ] {
         let home = Home::with_config(&format!(
             "[schedules.odd]\n{key} = \"{value}\"\nconversation = \"web:console:x\"\nmessage = \"x\"\n"
         ));
-        let refused = home.run(&["up", "--listen", "127.0.0.1:0"]);
+        let file = home.path("quintet.toml");
+        let file = file.to_str().unwrap();
+        let refused = home.run(&["up", "--listen", "127.0.0.1:0", "--config", file]);
         let place = format!("schedules.odd.{key}");
         assert!(refused.err.contains(&place) && refused.err.contains(why), "{refused:?}");
     }
