@@ -10,7 +10,7 @@ pub const MESSAGE_CHARS_MAX: usize = 4_000;
 /// Maximum characters of a schedule's name.
 pub const NAME_CHARS_MAX: usize = 64;
 
-/// What happens to a due time that passed while Quintet was off.
+/// The treatment of a due time that passed while Quintet was off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -125,7 +125,7 @@ impl MadeBy {
     }
 }
 
-/// A schedule as it stands.
+/// A schedule with its state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -163,7 +163,7 @@ pub struct ScheduleView {
     /// It is over: nothing will run any more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ended: bool,
-    /// What came of the last due time, or why there is none.
+    /// The outcome of the last due time, or why there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Context, OutboxRow, Outdated, SentReport, StoredEvent, StoredSchedule, args, forget, outbox,
-    schedules,
+    schedule_rows,
 };
 use contracts::{EventId, GatewayId};
 use serde::{Deserialize, Serialize};
@@ -81,7 +81,7 @@ impl ClaimWork {
         let events = claim(context, self.events, self.lease_ms)?;
         let deliveries = outbox::claim(context, self.deliveries, self.lease_ms)?;
         forget::drop_keys(context)?;
-        let (outdated, schedules) = (forget::outdated(context)?, schedules::due(context)?);
+        let (outdated, schedules) = (forget::outdated(context)?, schedule_rows::due(context)?);
         Ok(Work { events, deliveries, outdated, schedules })
     }
 }
@@ -166,9 +166,9 @@ impl Recover {
 }
 
 impl NextDue {
-    /// The earliest time at which an event, a delivery or a schedule wants attention, or something is
-    /// to be deleted. Lanes that are not free have a due time in the past; they are moved by the end of what they wait for, so they are
-    /// left out.
+    /// The earliest time at which an event, a delivery or a schedule wants attention, or something
+    /// is to be deleted. Lanes that are not free have a due time in the past; they are moved by the
+    /// end of what they wait for, so they are left out.
     pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Option<i64>> {
         let sql = format!(
             "SELECT MIN(at) AS at FROM (
@@ -178,7 +178,7 @@ impl NextDue {
         );
         let rows = context.exec(&sql, args![context.shard.as_str()])?;
         let at = rows.first().and_then(|row| row.get("at").and_then(serde_json::Value::as_i64));
-        let others = [forget::next_due(context)?, schedules::next_look(context)?];
+        let others = [forget::next_due(context)?, schedule_rows::next_look(context)?];
         Ok(others.into_iter().chain([at]).flatten().min())
     }
 }

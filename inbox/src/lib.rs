@@ -31,6 +31,7 @@ mod read;
 mod redeliver;
 mod remembered;
 mod replay;
+mod schedule_rows;
 mod schedules;
 mod schema;
 mod sessions;
@@ -63,9 +64,10 @@ pub use remembered::{
     Answered, Choice, EventData, EventOrigin, KeptFile, KeptWork, OfferedFile, Press,
 };
 pub use replay::{Replay, Replayed};
+pub use schedule_rows::{ScheduleSpec, StoredSchedule};
 pub use schedules::{
     AnswerQuestion, DropSchedule, FindQuestion, FireSchedule, Fired, Firing, MakeSchedule,
-    NewQuestion, Question, ReadSchedules, ScheduleSpec, StoredSchedule, SyncSchedules,
+    NewQuestion, Question, ReadSchedules, SyncSchedules,
 };
 pub use schema::SCHEMA;
 pub use sessions::{KeptSession, ListSessions, PickSession, StartAfresh};

@@ -6,6 +6,7 @@ use super::*;
 use crate::tests::{Bed, draft, event};
 use crate::{InboxExt, NextDue};
 use contracts::Shard;
+use contracts::schedule::Timing;
 use platform::ports::{Clock, PortErrorKind};
 
 fn spec(name: &str, message: &str) -> ScheduleSpec {
@@ -63,7 +64,7 @@ async fn schedules(bed: &Bed) -> Vec<StoredSchedule> {
 async fn schedule_fires_once_however_many_pumps_have_seen_it() {
     let bed = Bed::new();
     let schedule = due_now(&bed, "digest").await;
-    assert_eq!(bed.work(8, 8).await.schedules, [schedule.clone()]);
+    assert_eq!(bed.work(8, 8).await.schedules, std::slice::from_ref(&schedule));
     let first = bed.send(fire(&schedule)).await;
     assert!(first.moved && !first.accepted.unwrap().duplicate);
     let second = bed.send(fire(&schedule)).await;

@@ -118,7 +118,8 @@ fn listed_star(list: &[String]) -> bool {
 pub const WEB: &str = "console";
 
 impl Config {
-    /// Reads `[endpoints]`, `[limits]`, `[files]`, `[agents]` and `[schedules]` of the whole configuration.
+    /// Reads `[endpoints]`, `[limits]`, `[files]`, `[agents]` and `[schedules]` of the whole
+    /// configuration.
     pub fn read(root: &Value, report: &Report) -> Self {
         let mut config = Self {
             endpoints: vec![web_console()],
@@ -154,7 +155,7 @@ impl Config {
         limits.finish();
         config
     }
-    /// Reads `[schedules]`. When they are due is the assistant's to check, which has the time zones.
+    /// Reads `[schedules]`. The assistant checks when they are due, because it has the time zones.
     fn read_schedules(&self, root: &Value, report: &Report) -> Vec<ScheduleSpec> {
         let mut schedules = Section::new(root.get("schedules"), "schedules", report);
         let names = schedules.names();

@@ -1,6 +1,6 @@
-//! Moves what is due: events by their stage, messages by the outbox, schedules. Called after each accept and
-//! by the runtime's timer (a loop natively, an alarm in a Durable Object); any number of pumps may
-//! run at once, the inbox hands each event to one of them.
+//! Moves what is due: events by their stage, messages by the outbox, schedules. Called after each
+//! accept and by the runtime's timer (a loop natively, an alarm in a Durable Object); any number of
+//! pumps may run at once, the inbox hands each event to one of them.
 
 use crate::{Deps, dispatch, firing, forget, pool, press, send};
 use axum::Json;

@@ -6,7 +6,7 @@ use contracts::schedule::{MESSAGE_CHARS_MAX, NAME_CHARS_MAX, OnMissed, Timing};
 use inbox::ScheduleSpec;
 use platform::config::Section;
 
-/// What is wrong with a schedule.
+/// A mistake in a schedule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
     /// The key of the configuration.

@@ -39,7 +39,8 @@ pub(crate) async fn add(
     Ok((http::StatusCode::CREATED, Json(view(made))))
 }
 
-/// Makes a schedule, for whoever may: it acts with the rights of an approver of its endpoint.
+/// Makes a schedule. Its events have the rights of an approver of its endpoint, so the caller must
+/// have checked that the person who asks for it is one.
 pub(crate) async fn make(deps: &Deps, spec: ScheduleSpec) -> ApiResult<StoredSchedule> {
     schedule_rules::check(&spec).map_err(refused)?;
     let shard = deps.config.chat(&spec.conversation).map_err(refused)?.endpoint.shard();

@@ -49,7 +49,7 @@ pub struct NewSchedule {
     /// The conversation that gets the answer, as `quintet events --json` shows it
     #[arg(long, value_name = "CONVERSATION")]
     pub conversation: String,
-    /// What happens to a time that passed while Quintet was off
+    /// Treatment of a time that passed while Quintet was off
     #[arg(long, value_name = "WHAT", default_value = "run", value_parser = on_missed())]
     pub on_missed: OnMissed,
     /// The agent that gets it [default: the router chooses]

@@ -25,7 +25,7 @@ pub(super) async fn received(deps: &Deps, event: &StoredEvent) -> Result<Step, S
     if let Some(step) = files::next(deps, event).await? {
         return Ok(step);
     }
-    // What comes by itself takes nothing up and answers nothing.
+    // A schedule takes nothing up and answers nothing.
     let recent = match &event.origin.schedule {
         Some(_) => Vec::new(),
         None => port(earlier(deps, event, event).await)?,
