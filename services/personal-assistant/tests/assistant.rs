@@ -22,6 +22,7 @@ mod invariants;
 mod kit;
 mod mcp;
 mod mcp_attacks;
+mod planning;
 mod round_trips;
 mod ruling;
 mod settling;
