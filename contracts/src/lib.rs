@@ -27,6 +27,7 @@ pub mod problem;
 pub mod review;
 pub mod routing;
 pub mod run_log;
+pub mod schedule;
 pub mod scope;
 pub mod service;
 pub mod task;

@@ -47,7 +47,8 @@ impl Accept {
     }
 }
 
-fn accept(context: &Context<'_>, mut event: NewEvent) -> PortResult<Accepted> {
+/// Accepts an event within the transaction of another command.
+pub(super) fn accept(context: &Context<'_>, mut event: NewEvent) -> PortResult<Accepted> {
     if let Some(known) = known(context, &event)? {
         let (event, state) = (known.id, known.state);
         return Ok(Accepted { event, duplicate: true, state, claimed: None });

@@ -1,6 +1,9 @@
 //! Which event may take its next step: due, not in a step already, and its lane free.
 
-use super::{Context, OutboxRow, Outdated, SentReport, StoredEvent, args, forget, outbox};
+use super::{
+    Context, OutboxRow, Outdated, SentReport, StoredEvent, StoredSchedule, args, forget, outbox,
+    schedule_rows,
+};
 use contracts::{EventId, GatewayId};
 use serde::{Deserialize, Serialize};
 
@@ -23,12 +26,15 @@ pub struct Work {
     /// Events that are to be deleted.
     #[serde(default)]
     pub outdated: Vec<Outdated>,
+    /// Schedules that want attention. They are not claimed: only the first firing counts.
+    #[serde(default)]
+    pub schedules: Vec<StoredSchedule>,
 }
 
 impl Work {
     /// Whether nothing is due.
     pub fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.deliveries.is_empty()
+        self.events.is_empty() && self.deliveries.is_empty() && self.schedules.is_empty()
     }
 }
 
@@ -75,7 +81,8 @@ impl ClaimWork {
         let events = claim(context, self.events, self.lease_ms)?;
         let deliveries = outbox::claim(context, self.deliveries, self.lease_ms)?;
         forget::drop_keys(context)?;
-        Ok(Work { events, deliveries, outdated: forget::outdated(context)? })
+        let (outdated, schedules) = (forget::outdated(context)?, schedule_rows::due(context)?);
+        Ok(Work { events, deliveries, outdated, schedules })
     }
 }
 
@@ -159,10 +166,9 @@ impl Recover {
 }
 
 impl NextDue {
-    /// The earliest time at which an event or a delivery wants attention, or something is to be
-    /// deleted. Lanes that are not free
-    /// have a due time in the past; they are moved by the end of what they wait for, so they are
-    /// left out.
+    /// The earliest time at which an event, a delivery or a schedule wants attention, or something
+    /// is to be deleted. Lanes that are not free have a due time in the past; they are moved by the
+    /// end of what they wait for, so they are left out.
     pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Option<i64>> {
         let sql = format!(
             "SELECT MIN(at) AS at FROM (
@@ -172,6 +178,7 @@ impl NextDue {
         );
         let rows = context.exec(&sql, args![context.shard.as_str()])?;
         let at = rows.first().and_then(|row| row.get("at").and_then(serde_json::Value::as_i64));
-        Ok([at, forget::next_due(context)?].into_iter().flatten().min())
+        let others = [forget::next_due(context)?, schedule_rows::next_look(context)?];
+        Ok(others.into_iter().chain([at]).flatten().min())
     }
 }

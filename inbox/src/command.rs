@@ -3,15 +3,18 @@
 //! with its reply.
 
 use super::{
-    Accept, Accepted, Advance, Advanced, ClaimWork, Context, DrainGateway, Enqueue, EventParts,
-    FindAnswered, FindButtons, Finish, FinishRun, Forget, GetEvent, GetRun, GetTask, KeepSocket,
-    KeptSession, LeaseTasks, ListEvents, ListGateways, ListOpen, ListSessions, LogRow, NextDue,
-    NoteProgress, NoteUndelivered, OutboxRow, PickSession, PrepareRun, Prepared, ProgressRow,
-    ReadCursor, ReadLog, ReadProgress, ReadSocket, ReadStats, ReadTranscript, Record, RecordSent,
-    Recover, Redeliver, Redelivered, RenewLease, Replay, Replayed, SeenGateway, ShardStats,
-    StartAfresh, StopEvent, Stopping, StoredEvent, TaskRow, Transcript, Undelivered, Wake, Work,
+    Accept, Accepted, Advance, Advanced, AnswerQuestion, ClaimWork, Context, DrainGateway,
+    DropSchedule, Enqueue, EventParts, FindAnswered, FindButtons, FindQuestion, Finish, FinishRun,
+    FireSchedule, Fired, Forget, GetEvent, GetRun, GetTask, KeepSocket, KeptSession, LeaseTasks,
+    ListEvents, ListGateways, ListOpen, ListSessions, LogRow, MakeSchedule, NextDue, NoteProgress,
+    NoteUndelivered, OutboxRow, PickSession, PrepareRun, Prepared, ProgressRow, Question,
+    ReadCursor, ReadLog, ReadProgress, ReadSchedules, ReadSocket, ReadStats, ReadTranscript,
+    Record, RecordSent, Recover, Redeliver, Redelivered, RenewLease, Replay, Replayed, SeenGateway,
+    ShardStats, StartAfresh, StopEvent, Stopping, StoredEvent, StoredSchedule, SyncSchedules,
+    TaskRow, Transcript, Undelivered, Wake, Work,
 };
 use contracts::outbox::DeliveryStatus;
+use contracts::schedule::MadeBy;
 use contracts::task::LeasedTask;
 use platform::ports::PortResult;
 use serde::{Deserialize, Serialize};
@@ -84,6 +87,11 @@ commands! {
         StopEvent => Stopping,
         KeepSocket => (),
         Forget => (),
+        SyncSchedules => Vec<String>,
+        MakeSchedule => Option<StoredSchedule>,
+        DropSchedule => Option<MadeBy>,
+        FireSchedule => Fired,
+        AnswerQuestion => Fired,
     }
     reads {
         NextDue => Option<i64>,
@@ -103,5 +111,7 @@ commands! {
         FindButtons => Option<OutboxRow>,
         ReadTranscript => Transcript,
         ReadStats => ShardStats,
+        ReadSchedules => Vec<StoredSchedule>,
+        FindQuestion => Option<Question>,
     }
 }

@@ -9,7 +9,8 @@
 //! events that still move, `task` what a gateway may lease, `place` and `drained` which one,
 //! `outbox` what is to be said, `said` the transcript, `session` and `fresh` what a run takes up of
 //! it, `stop` the runs that a person ended, `run_log` the logs of programs, `socket` where a
-//! platform goes on, `rate` the limits, `forgotten` the keys of deleted events.
+//! platform goes on, `rate` the limits, `forgotten` the keys of deleted events, `schedule` what
+//! comes by itself and when.
 
 mod accept;
 mod advance;
@@ -32,6 +33,8 @@ mod redeliver;
 mod remembered;
 mod replay;
 mod run_log;
+mod schedule_rows;
+mod schedules;
 mod schema;
 mod sessions;
 mod socket;
@@ -64,6 +67,11 @@ pub use remembered::{
 };
 pub use replay::{Replay, Replayed};
 pub use run_log::{LogRow, ReadLog};
+pub use schedule_rows::{ScheduleSpec, StoredSchedule};
+pub use schedules::{
+    AnswerQuestion, DropSchedule, FindQuestion, FireSchedule, Fired, Firing, MakeSchedule,
+    NewQuestion, Question, ReadSchedules, SyncSchedules,
+};
 pub use schema::SCHEMA;
 pub use sessions::{KeptSession, ListSessions, PickSession, StartAfresh};
 pub use socket::{KeepSocket, ReadSocket};

@@ -28,6 +28,12 @@ pub struct EventOrigin {
     /// A program posted it: no person answers or stops it where it came from.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "is_false")]
     pub posted: bool,
+    /// The schedule that it is of: no person wrote it now.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
+    /// The agent that its schedule names.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentId>,
     /// The message is a reply in its chat.
     #[serde(deserialize_with = "or_default")]
     pub reply: bool,

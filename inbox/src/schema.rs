@@ -216,4 +216,28 @@ pub const SCHEMA: &[&str] = &[
     // A chat that its platform gave another id.
     "CREATE TABLE IF NOT EXISTS alias (shard TEXT NOT NULL, chat TEXT NOT NULL, moved_to TEXT NOT NULL, PRIMARY KEY (shard, chat)) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS rate (key TEXT PRIMARY KEY, tat_ms INTEGER NOT NULL, told INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS schedule (
+        shard TEXT NOT NULL,
+        name TEXT NOT NULL,
+        made_by TEXT NOT NULL,
+        spec TEXT NOT NULL,
+        made_ms INTEGER NOT NULL,
+        due_ms INTEGER,
+        due_local TEXT,
+        look_ms INTEGER,
+        last_ms INTEGER,
+        last_event TEXT,
+        note TEXT,
+        PRIMARY KEY (shard, name)
+    ) WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS schedule_look ON schedule (shard, look_ms) WHERE look_ms IS NOT NULL",
+    // The open question about a missed due time.
+    "CREATE TABLE IF NOT EXISTS schedule_question (
+        shard TEXT NOT NULL,
+        name TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        token_hash TEXT NOT NULL,
+        closing TEXT,
+        PRIMARY KEY (shard, name)
+    ) WITHOUT ROWID",
 ];

@@ -9,10 +9,12 @@
 )]
 
 use crate::{
-    Accept, Advance, ClaimWork, DrainGateway, EventOrigin, Forget, GetEvent, Inbox, InboxExt,
-    KeepSocket, LeaseTasks, NewEvent, NewTask, Patch, Placement, ReadSocket, Step, StoredEvent,
+    Accept, Advance, ClaimWork, DrainGateway, EventOrigin, FireSchedule, Firing, Forget, GetEvent,
+    Inbox, InboxExt, KeepSocket, LeaseTasks, MakeSchedule, NewEvent, NewTask, NextDue, Patch,
+    Placement, ReadSchedules, ReadSocket, ScheduleSpec, Step, StoredEvent,
 };
 use contracts::event::{Stage, UNKNOWN_SENDER};
+use contracts::schedule::DueTime;
 use contracts::task::TaskContext;
 use contracts::{EventId, Shard, TaskId};
 use futures_util::future::join_all;
@@ -94,6 +96,34 @@ pub async fn check(inbox: &dyn Inbox) {
 
     gateways(inbox, &other).await;
     strangers(inbox, &other).await;
+    schedules(inbox, &Shard::new("telegram.scheduled")).await;
+}
+
+/// A due time of a schedule is one event, and then the next due time counts.
+async fn schedules(inbox: &dyn Inbox, shard: &Shard) {
+    let due = |at_ms| DueTime { at_ms, local: "then".to_owned() };
+    let spec = ScheduleSpec { name: "digest".to_owned(), ..ScheduleSpec::default() };
+    let make = MakeSchedule { spec, due: due(5), made_ms: 1 };
+    assert!(inbox.ask(shard, make).await.unwrap().is_some());
+    assert_eq!(inbox.ask(shard, NextDue).await.unwrap(), Some(5));
+    let claim = || ClaimWork { sent: vec![], events: 0, deliveries: 0, lease_ms: 60_000 };
+    let seen = inbox.ask(shard, claim()).await.unwrap().schedules;
+    assert_eq!((seen.len(), seen[0].due_ms), (1, Some(5)));
+    let later = 4_000_000_000_000;
+    let fire = || FireSchedule {
+        name: "digest".to_owned(),
+        made_ms: 1,
+        due_ms: Some(5),
+        firing: Firing::Run { at_ms: 5, event: Box::new(event("schedule:digest:5")) },
+        next: Some(due(later)),
+        note: None,
+    };
+    let fired = join_all((0..8).map(|_| inbox.ask(shard, fire()))).await;
+    assert_eq!(fired.iter().filter(|fired| fired.as_ref().unwrap().moved).count(), 1);
+    assert!(inbox.ask(shard, claim()).await.unwrap().schedules.is_empty());
+    let kept = inbox.ask(shard, ReadSchedules).await.unwrap().remove(0);
+    assert_eq!((kept.due_ms, kept.last_ms), (Some(later), Some(5)));
+    assert!(accept(inbox, shard, "schedule:digest:5").await.1, "its key is taken");
 }
 
 /// The row of a stranger is deleted, and its delivery is known all the same.

@@ -53,7 +53,7 @@ impl Bed {
     }
 }
 
-fn event(key: &str, conversation: &str) -> NewEvent {
+pub(crate) fn event(key: &str, conversation: &str) -> NewEvent {
     NewEvent {
         channel: "telegram".into(),
         endpoint: "main".into(),

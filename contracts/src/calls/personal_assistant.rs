@@ -21,6 +21,7 @@ use crate::memory::{Fact, FactList, FactOrigin, FactUpdate, MemoryQuery, NewFact
 use crate::monitoring::{AssistantStatus, LedgerStats, SinceQuery};
 use crate::review::{Review, ReviewRequest};
 use crate::routing::{TieAnswer, TieRequest};
+use crate::schedule::{PlanAnswer, PlanRequest};
 use crate::task::{RenewAnswer, RenewClaimRequest, RenewedRequest};
 use crate::{ApprovalId, FactId, FileId, TaskId};
 
@@ -284,6 +285,15 @@ calls! { PersonalAssistant:
         callers: [WebhookAggregator],
         request: TieRequest,
         reply: TieAnswer,
+    }
+    /// Compute the due times of a schedule around the present, in its time zone or the owner's.
+    Post PlanSchedule "/internal/schedules/plan" {
+        access: Access::Internal,
+        callers: [WebhookAggregator],
+        idempotent: true,
+        refusals: [InvalidField],
+        request: PlanRequest,
+        reply: PlanAnswer,
     }
     /// Have a recording transcribed; the body is its content.
     Post Transcribe "/internal/transcriptions/{id}" {

@@ -11,6 +11,7 @@ use crate::files::StoredFile;
 use crate::monitoring::{InboxStats, SinceQuery};
 use crate::outbox::{Approvers, OutboxAnswer, OutboxRequest};
 use crate::run_log::EventLog;
+use crate::schedule::{ScheduleList, ScheduleRequest, ScheduleRun, ScheduleView};
 use crate::task::{
     DrainRequest, GatewayList, GatewayRow, LeaseRequest, LeasedTask, RenewAnswer, RenewRequest,
     ResultAnswer, ResultRequest, SessionList,
@@ -125,6 +126,38 @@ calls! { WebhookAggregator:
         request: DrainRequest,
         reply: GatewayRow,
         example: r#"{"drained": true}"#,
+    }
+    /// List the schedules, the next due first.
+    Get ListSchedules "/api/schedules" {
+        access: OPERATOR,
+        callers: [PersonalAssistant, MonitoringDashboard],
+        reply: ScheduleList,
+    }
+    /// Make a schedule; the same again is answered the same.
+    Post AddSchedule "/api/schedules" {
+        access: OPERATOR,
+        callers: [PersonalAssistant],
+        statuses: [201],
+        refusals: [Conflict, InvalidField, Upstream],
+        request: ScheduleRequest,
+        reply: ScheduleView,
+        example: r#"{"name": "digest", "cron": "0 8 * * 1-5", "timeZone": "Europe/Berlin", "conversation": "telegram:main:700100200", "message": "summarise my open tickets", "onMissed": "ask"}"#,
+    }
+    /// Remove a schedule that was made by the API; the rest are answered.
+    Delete RemoveSchedule "/api/schedules/{name}" {
+        access: OPERATOR,
+        callers: [PersonalAssistant, MonitoringDashboard],
+        refusals: [NotFound, Conflict],
+        params: String,
+        reply: ScheduleList,
+    }
+    /// Run a schedule now: the missed time that it asked about, if there is one, or once more.
+    Post RunSchedule "/api/schedules/{name}/run" {
+        access: OPERATOR,
+        callers: [MonitoringDashboard],
+        refusals: [NotFound, Conflict],
+        params: String,
+        reply: ScheduleRun,
     }
     /// Lease tasks; waits for work.
     Post LeaseTasks "/api/tasks/lease" {

@@ -5,12 +5,14 @@
 mod graph;
 mod memory;
 mod models;
+mod schedules;
 mod service;
 mod values;
 
 pub use graph::{Eval, Graph, Import, Reading};
 pub use memory::{Chat, Memory};
 pub use models::{Models, OfModels};
+pub use schedules::{NewSchedule, Schedules};
 pub use service::{Install, Kind, Service, Upgrade};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -245,6 +247,12 @@ pub enum Command {
     /// List the models that you have, and what models cost
     #[command(after_help = "Example:\n  quintet models\n  quintet models prices")]
     Models(Models),
+    /// List the schedules; make, remove or run one
+    #[command(after_help = "Example:\n  quintet schedules\n  quintet schedules next")]
+    Schedules {
+        #[command(subcommand)]
+        command: Option<Schedules>,
+    },
     /// Print the completions of a shell
     #[command(
         after_help = "Example:\n  quintet completions bash > ~/.local/share/bash-completion/completions/quintet"

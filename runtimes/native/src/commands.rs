@@ -19,6 +19,7 @@ mod open;
 mod parts;
 mod route;
 mod rules;
+mod schedules;
 mod send;
 mod service;
 mod setup;
@@ -81,6 +82,7 @@ pub async fn run(cli: Cli) -> Result<()> {
             gateways::gateways(&client()?, drain, restore, json).await
         }
         Command::Endpoints => endpoints::endpoints(&client()?, json).await,
+        Command::Schedules { command } => schedules::schedules(&client()?, command, json).await,
         Command::Mcp => mcp::mcp(Client::of(Scope::Agent, server, &data()?)?).await,
         Command::Answer { id, words } => decide::answer(&client()?, &id, &words, json).await,
         Command::Work { command } => work::work(command, json),

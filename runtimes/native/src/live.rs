@@ -29,7 +29,7 @@ pub const PATH: &str = "/local/config";
 /// Maximum events among which unknown senders are looked for.
 const STRANGERS_MAX: u32 = 50;
 /// Tables that the aggregator reads again; the others take a restart.
-const READ_AGAIN: [&str; 2] = ["endpoints", "limits"];
+const READ_AGAIN: [&str; 3] = ["endpoints", "limits", "schedules"];
 
 /// The configuration in force.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -330,13 +330,22 @@ async fn fetch_loop(
 }
 
 /// The inbox's timer: pumps when something is due, at least once a second. New messages do not wait
-/// for it.
+/// for it. It takes up the schedules of the configuration first, and after each change.
 async fn pump_loop(
-    live: watch::Receiver<webhook_aggregator::Deps>,
+    mut live: watch::Receiver<webhook_aggregator::Deps>,
     stopped: watch::Receiver<bool>,
 ) {
+    let mut is_synced = false;
     while !*stopped.borrow() {
-        let deps = live.borrow().clone();
+        is_synced &= !live.has_changed().unwrap_or(false);
+        let deps = live.borrow_and_update().clone();
+        if !is_synced {
+            let synced = webhook_aggregator::sync_schedules(&deps).await;
+            is_synced = synced.is_ok();
+            if let Err(error) = synced {
+                tracing::error!(%error, "the schedules could not be taken up; it is tried again");
+            }
+        }
         let mut next = SystemClock.now_ms() + IDLE_MS;
         for shard in deps.config.shards() {
             match webhook_aggregator::next_due(&deps, &shard).await {

@@ -56,7 +56,7 @@ pub fn route_map(deps: &Deps) -> Vec<(String, bool)> {
 fn routes(deps: &Deps) -> Routes<Deps> {
     use pages::{
         agents, api, approvals, assistant, budget, chats, console, dashboard, event, events, files,
-        graph, halt, health, menu, sign_in,
+        graph, halt, health, menu, schedules, sign_in,
     };
     let gate = gate::Gate(deps.clone());
     const READERS: Access = Access::Scopes(&[Scope::Viewer, Scope::Operator]);
@@ -105,6 +105,8 @@ fn routes(deps: &Deps) -> Routes<Deps> {
         .page(&gate, "/dashboard/assistant/forget", post(assistant::forget))
         .page(&gate, menu::AGENTS.path, get(agents::show))
         .page(&gate, "/dashboard/gateways/drain", post(agents::drain))
+        .page(&gate, menu::SCHEDULES.path, get(schedules::show))
+        .page(&gate, "/dashboard/schedules/remove", post(schedules::remove))
         .page(&gate, menu::HEALTH.path, get(health::show))
         .page(&gate, menu::BUDGET.path, get(budget::show))
         .page(&gate, menu::CHATS.path, get(chats::show).post(chats::attempt))

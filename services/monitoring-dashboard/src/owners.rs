@@ -13,8 +13,8 @@ use contracts::calls::skill_graph_loader::{
     ListVersions, ReadDiff, ReadMap, ReadReport, Rollback, Search,
 };
 use contracts::calls::webhook_aggregator::{
-    DeliverEvent, DrainGateway, ListEvents, ListGateways, ReadConversation, ReadEvent, ReadFile,
-    ReadInboxStats, ReadLog, ReplayEvent, SendMessage,
+    DeliverEvent, DrainGateway, ListEvents, ListGateways, ListSchedules, ReadConversation,
+    ReadEvent, ReadFile, ReadInboxStats, ReadLog, RemoveSchedule, ReplayEvent, SendMessage,
 };
 use contracts::calls::{Call, Method};
 use contracts::chat::{ChatAnswer, ChatHistory, ChatQuery, ChatRequest};
@@ -31,6 +31,7 @@ use contracts::memory::{Fact, FactUpdate, MemoryQuery};
 use contracts::monitoring::{InboxStats, LedgerStats, SinceQuery};
 use contracts::routing::{DecisionRow, Feedback, PoolMember, RoutingStats};
 use contracts::run_log::EventLog;
+use contracts::schedule::ScheduleList;
 use contracts::task::{DrainRequest, GatewayList, GatewayRow};
 use contracts::{
     ApprovalId, ConversationId, EventId, FactId, FileId, GatewayId, GraphVersion, ServiceName,
@@ -106,6 +107,14 @@ pub async fn gateways(deps: &Deps) -> Asked<GatewayList> {
 
 pub async fn drain(deps: &Deps, gateway: &str, drained: bool) -> Asked<GatewayRow> {
     deps.calls.ask::<DrainGateway>(&GatewayId::from(gateway), &DrainRequest { drained }).await
+}
+
+pub async fn schedules(deps: &Deps) -> Asked<ScheduleList> {
+    ask::<ListSchedules>(deps, &(), &()).await
+}
+
+pub async fn remove_schedule(deps: &Deps, name: &str) -> Asked<ScheduleList> {
+    deps.calls.ask::<RemoveSchedule>(&name.to_owned(), &()).await
 }
 
 pub async fn halts(deps: &Deps) -> Asked<HaltList> {

@@ -1,8 +1,10 @@
 //! The service's part of the configuration: `[budget]`, `[models]`, and the price and budget of
 //! each agent.
 
+use crate::due::Due;
 use crate::transcription::Transcriber;
 use crate::{daily_time, window};
+use contracts::schedule::Timing;
 use contracts::{AgentId, Micros};
 use platform::agents::{Agents, Price};
 use platform::config::{Report, Section};
@@ -72,6 +74,7 @@ impl Config {
             }
         }
         budget.finish();
+        check_schedules(&mut top);
         config.agents = Agents::read(whole);
         config
     }
@@ -90,6 +93,26 @@ impl Config {
     /// The price of a run of this agent.
     pub fn price(&self, agent: &AgentId) -> Price {
         self.agents.agent(agent).price
+    }
+}
+
+/// Reports schedules that are never due. Their other keys are the aggregator's to report.
+fn check_schedules(top: &mut Section<'_>) {
+    if !top.has("schedules") {
+        return;
+    }
+    let mut schedules = top.section("schedules");
+    for name in schedules.names() {
+        let mut section = schedules.section(&name);
+        let timing = Timing {
+            cron: section.text("cron"),
+            at: section.text("at"),
+            every: section.text("every"),
+            time_zone: section.text("time_zone"),
+        };
+        if let Err(mistake) = Due::read(&timing, "UTC") {
+            section.wrong(mistake.key, &mistake.what, mistake.fix);
+        }
     }
 }
 

@@ -24,6 +24,7 @@ mod daily_time;
 mod decide;
 mod deps;
 mod digests;
+mod due;
 mod expire;
 mod halt;
 mod handle_approve;
@@ -36,6 +37,7 @@ mod open_calls;
 mod own_work;
 mod owner;
 mod person;
+mod plan;
 mod policy;
 mod posting;
 mod press;
@@ -118,6 +120,7 @@ fn routes(deps: &Deps) -> Routes<Deps> {
         .call(calls::TellApprovals, tell_approvals::tell)
         .call(calls::Press, press::press)
         .call(calls::BreakTie, tie_break::tie_break)
+        .call(calls::PlanSchedule, plan::plan)
         .call(calls::Transcribe, transcribe::transcribe)
         .call(calls::CheckHalts, halt::check)
         .call(calls::ReportStopped, halt::stopped)

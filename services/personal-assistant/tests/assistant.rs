@@ -23,6 +23,7 @@ mod kit;
 mod mcp;
 mod mcp_attacks;
 mod noticing;
+mod planning;
 mod remembering;
 mod reviewing;
 mod round_trips;

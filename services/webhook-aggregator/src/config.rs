@@ -1,8 +1,11 @@
 //! Which endpoints there are, who may use them, and how fast.
 
 use crate::channels::{self, Channel, Connection, Mode};
+use crate::schedule_rules::{self, Mistake};
 use contracts::outbox::Target;
+use contracts::schedule::SCHEDULES_MAX;
 use contracts::{AgentId, ChannelKind, Shard};
+use inbox::ScheduleSpec;
 use platform::agents::Agents;
 use platform::config::{Report, Section};
 use platform::files::FileLimits;
@@ -22,6 +25,18 @@ pub struct Config {
     pub files: FileLimits,
     /// Which agents may have effects: their lost runs are not repeated without the owner.
     pub agents: Agents,
+    /// `[schedules]`.
+    pub schedules: Vec<ScheduleSpec>,
+}
+
+/// A chat that messages come to by themselves.
+#[derive(Clone, Debug)]
+pub struct Chat<'a> {
+    pub endpoint: &'a Endpoint,
+    /// Where answers go.
+    pub target: Target,
+    /// The approver in whose name they come.
+    pub approver: &'a str,
 }
 
 /// One bot, app or workspace.
@@ -103,7 +118,8 @@ fn listed_star(list: &[String]) -> bool {
 pub const WEB: &str = "console";
 
 impl Config {
-    /// Reads `[endpoints]`, `[limits]`, `[files]` and `[agents]` of the whole configuration.
+    /// Reads `[endpoints]`, `[limits]`, `[files]`, `[agents]` and `[schedules]` of the whole
+    /// configuration.
     pub fn read(root: &Value, report: &Report) -> Self {
         let mut config = Self {
             endpoints: vec![web_console()],
@@ -111,6 +127,7 @@ impl Config {
             endpoint_per_minute: 600,
             files: FileLimits::read(root, report),
             agents: Agents::read(root),
+            schedules: Vec::new(),
         };
         let mut endpoints = Section::new(root.get("endpoints"), "endpoints", report);
         for (kind, channel) in channels::all() {
@@ -126,6 +143,7 @@ impl Config {
         }
         endpoints.finish();
         config.check_reply_to(report);
+        config.schedules = config.read_schedules(root, report);
         let mut limits = Section::new(root.get("limits"), "limits", report);
         let bound = |value: Option<i64>, default: u32| {
             value.and_then(|n| u32::try_from(n).ok()).unwrap_or(default)
@@ -136,6 +154,65 @@ impl Config {
             bound(limits.whole("endpoint_per_minute", 0, 1_000_000), config.endpoint_per_minute);
         limits.finish();
         config
+    }
+    /// Reads `[schedules]`. The assistant checks when they are due, because it has the time zones.
+    fn read_schedules(&self, root: &Value, report: &Report) -> Vec<ScheduleSpec> {
+        let mut schedules = Section::new(root.get("schedules"), "schedules", report);
+        let names = schedules.names();
+        if names.len() > SCHEDULES_MAX {
+            let fix = format!("Keep at most {SCHEDULES_MAX}.");
+            report.add("schedules", format!("has {} schedules.", names.len()), fix);
+        }
+        let read = names.into_iter().filter_map(|name| {
+            let mut section = schedules.section(&name);
+            let spec = schedule_rules::read(&name, &mut section);
+            let checked = spec.as_ref().map_or(Ok(()), |spec| self.check_schedule(spec));
+            match checked {
+                Ok(()) => {}
+                Err(Mistake { key: "name", what, fix }) => {
+                    report.add(format!("schedules.{name}"), what, fix);
+                }
+                Err(Mistake { key, what, fix }) => section.wrong(key, &what, fix),
+            }
+            section.finish();
+            spec
+        });
+        read.collect()
+    }
+    fn check_schedule(&self, spec: &ScheduleSpec) -> Result<(), Mistake> {
+        schedule_rules::check(spec)?;
+        self.chat(&spec.conversation).map(|_| ())
+    }
+    /// The chat of a conversation, and in whose name messages come to it by themselves: its own
+    /// person, if that is an approver, else the first approver.
+    ///
+    /// # Errors
+    /// When there is no such endpoint or chat, or the endpoint has no approver.
+    pub fn chat(&self, conversation: &str) -> Result<Chat<'_>, Mistake> {
+        const FIX: &str =
+            "Write it as `quintet events --json` shows it: <channel>:<endpoint>:<chat>.";
+        let wrong = |what: String, fix| Mistake { key: "conversation", what, fix };
+        let no_endpoint = || wrong(format!("is {conversation:?}, of no endpoint."), FIX);
+        let mut parts = conversation.splitn(3, ':');
+        let (Some(channel), Some(name), rest) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(no_endpoint());
+        };
+        let endpoint = self.endpoint(channel, name).ok_or_else(no_endpoint)?;
+        let rest = rest.unwrap_or_default();
+        let found = match &endpoint.connection {
+            Some(connection) => connection.chat_of(rest),
+            None => (!rest.is_empty()).then(|| (conversation.to_owned(), None)),
+        };
+        let no_chat = || wrong(format!("is {conversation:?}, which names no chat."), FIX);
+        let (chat, thread) = found.ok_or_else(no_chat)?;
+        let own = endpoint.approvers.iter().find(|approver| **approver == chat);
+        let approver = own.or_else(|| endpoint.approvers.first()).ok_or_else(|| {
+            let fix = "Write an approver of the endpoint: a schedule may do what an approver may.";
+            wrong(format!("is of {channel}.{name}, which has no approver."), fix)
+        })?;
+        let (channel, endpoint_name) = (channel.to_owned(), name.to_owned());
+        let target = Target { channel, endpoint: endpoint_name, chat, thread, ..Target::default() };
+        Ok(Chat { endpoint, target, approver })
     }
     /// Reports programs whose answers would go to an endpoint that there is not.
     fn check_reply_to(&self, report: &Report) {

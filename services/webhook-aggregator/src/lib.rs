@@ -9,6 +9,7 @@
 //! * out: [`send`] (the outbox), `channels/` (what each platform says and expects)
 
 mod about;
+mod asked;
 mod challenge;
 pub mod channels;
 mod cockpit;
@@ -21,6 +22,7 @@ mod ended_by;
 mod endpoints;
 mod events;
 mod files;
+mod firing;
 mod forget;
 mod gateways;
 mod health;
@@ -40,12 +42,15 @@ pub mod render;
 mod replay;
 mod retry;
 mod run_log;
+mod schedule_rules;
+mod schedules;
 mod send;
 mod sessions;
 mod sockets;
 mod stats;
 mod steps;
 mod stop;
+mod synced;
 mod tasks;
 mod undelivered;
 mod wordless;
@@ -58,6 +63,7 @@ pub use mailboxes::mailboxes;
 pub use poll::poll;
 pub use pump::{next_due, pump, recover};
 pub use sockets::sockets;
+pub use synced::{Synced, sync_schedules};
 
 use axum::Router;
 use axum::routing::post;
@@ -99,6 +105,10 @@ pub fn router(deps: Deps) -> Router {
         .call(calls::ReplayEvent, replay::one)
         .call(calls::DeliverEvent, deliver::one)
         .call(calls::Replay, replay::many)
+        .call(calls::ListSchedules, schedules::list)
+        .call(calls::AddSchedule, schedules::add)
+        .call(calls::RemoveSchedule, schedules::remove)
+        .call(calls::RunSchedule, schedules::run)
         .call(calls::ListGateways, gateways::list)
         .call(calls::DrainGateway, gateways::drain)
         .call(calls::LeaseTasks, tasks::lease)

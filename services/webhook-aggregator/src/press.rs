@@ -2,6 +2,7 @@
 //! behind content.
 
 use crate::Deps;
+use crate::asked;
 use crate::cockpit;
 use crate::control::{self, ControlCommand};
 use crate::dispatch::choice;
@@ -57,6 +58,8 @@ async fn pressed(deps: &Deps, event: &StoredEvent, press: &Press) -> Result<Step
         TOO_OLD.to_owned()
     } else if choice::is_choice(token) {
         choice::pressed(deps, event, token).await?
+    } else if asked::is_of_schedule(token) && event.origin.approver {
+        asked::pressed(deps, event, token).await?
     } else if let Some(asked) = pressed_to_stop(&event.shard, token) {
         stop::pressed(deps, event, &asked).await?
     } else if event.origin.approver {

@@ -1,8 +1,8 @@
-//! Moves what is due: events by their stage, messages by the outbox. Called after each accept and
-//! by the runtime's timer (a loop natively, an alarm in a Durable Object); any number of pumps may
-//! run at once, the inbox hands each event to one of them.
+//! Moves what is due: events by their stage, messages by the outbox, schedules. Called after each
+//! accept and by the runtime's timer (a loop natively, an alarm in a Durable Object); any number of
+//! pumps may run at once, the inbox hands each event to one of them.
 
-use crate::{Deps, dispatch, forget, pool, press, send};
+use crate::{Deps, dispatch, firing, forget, pool, press, send};
 use axum::Json;
 use axum::extract::{Path, State};
 use contracts::event::{Stage, Woken};
@@ -41,8 +41,9 @@ async fn move_due(deps: &Deps, shard: &Shard) -> PortResult<Vec<Outdated>> {
         if work.is_empty() {
             return Ok(work.outdated);
         }
-        let Work { events, deliveries, outdated } = work;
+        let Work { events, deliveries, outdated, schedules } = work;
         let (idle, sends) = (events.is_empty(), !deliveries.is_empty());
+        let fires = !schedules.is_empty();
         let deliveries = async {
             let reports = send::deliver_all(deps, deliveries).await;
             if idle {
@@ -54,10 +55,12 @@ async fn move_due(deps: &Deps, shard: &Shard) -> PortResult<Vec<Outdated>> {
         // Claimed events are driven even if the outbox fails: an early return would strand them
         // until their lease ends.
         let drives = join_all(events.into_iter().map(|event| drive(deps, event)));
+        let fired = firing::fire_all(deps, shard, schedules).await;
         let (reports, more) = join(deliveries, drives).await;
         sent = reports?;
-        // A recorded message may make its event due.
-        if !sends && !more.contains(&true) {
+        fired?;
+        // A recorded message may make its event due, and a schedule makes one.
+        if !sends && !fires && !more.contains(&true) {
             return Ok(outdated);
         }
     }

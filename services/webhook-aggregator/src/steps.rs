@@ -45,6 +45,14 @@ pub(crate) fn reply_id(event: &StoredEvent) -> String {
     inbox::reply_id(&event.id, event.replays)
 }
 
+/// The text below the name of its schedule: no message stands above it in the chat.
+fn headed(event: &StoredEvent, text: &str) -> String {
+    match &event.origin.schedule {
+        Some(name) => format!("Schedule “{name}”:\n\n{text}"),
+        None => text.to_owned(),
+    }
+}
+
 /// The event's one reply, as a line of the transcript.
 pub(crate) fn line_of(
     event: &StoredEvent,
@@ -57,7 +65,7 @@ pub(crate) fn line_of(
         conversation: event.conversation.clone(),
         speaker: if agent.is_some() { Speaker::Agent } else { Speaker::System },
         agent: agent.cloned(),
-        text: text.to_owned(),
+        text: headed(event, text),
         settled,
     }
 }
@@ -76,7 +84,7 @@ pub(crate) fn say(
         id,
         revision: event.version + 1,
         target: event.origin.target.clone(),
-        text: text.to_owned(),
+        text: said.text.clone(),
         buttons: None,
         event_id: Some(event.id.clone()),
         kind: "reply".to_owned(),

@@ -7,17 +7,17 @@ use cloudflare::{
 };
 use cloudflare::{entry, inbox_object::InboxObject, settings};
 use std::sync::Arc;
-use webhook_aggregator::{Config, Deps};
+use webhook_aggregator::{Config, Deps, Synced};
 use worker::{
     Context, DurableObject, Env, HttpRequest, Request, Response, Result, State, durable_object,
     event,
 };
 
 thread_local! {
-    static KEPT: entry::Kept<(axum::Router, Deps)> = const { entry::Kept::new() };
+    static KEPT: entry::Kept<(axum::Router, Deps, Synced)> = const { entry::Kept::new() };
 }
 
-fn make(env: &Env) -> std::result::Result<(axum::Router, Deps), Vec<String>> {
+fn make(env: &Env) -> std::result::Result<(axum::Router, Deps, Synced), Vec<String>> {
     let (settings, report) = (settings::Settings::read(env)?, platform::config::Report::default());
     let config = Config::read(&settings.config, &report);
     config.refuse_polling(&report);
@@ -35,12 +35,16 @@ fn make(env: &Env) -> std::result::Result<(axum::Router, Deps), Vec<String>> {
         config: Arc::new(config),
         links: webhook_aggregator::Links::default(),
     };
-    Ok((webhook_aggregator::router(deps.clone()), deps))
+    Ok((webhook_aggregator::router(deps.clone()), deps, Synced::default()))
 }
 
 #[event(fetch, respond_with_errors)]
 async fn fetch(request: HttpRequest, env: Env, _context: Context) -> Result<Response> {
-    entry::answer(KEPT.with(|kept| kept.get(&env, make)).map(|kept| kept.0.clone()), request).await
+    let kept = KEPT.with(|kept| kept.get(&env, make));
+    if let Some((_, deps, synced)) = kept.as_deref() {
+        synced.soon(deps);
+    }
+    entry::answer(kept.map(|kept| kept.0.clone()), request).await
 }
 
 /// The inbox of one endpoint. Without a configuration it pumps nothing and loses nothing, because

@@ -22,7 +22,7 @@ const fn tables(service: ServiceName) -> &'static [&'static str] {
         ServiceName::SkillGraphLoader => &[],
         ServiceName::MonitoringDashboard => &["server"],
         ServiceName::WebhookAggregator => {
-            &["endpoints", "limits", "files", "agents", "models", LIST_KEY]
+            &["endpoints", "limits", "files", "agents", "models", LIST_KEY, "schedules"]
         }
         ServiceName::AgencyGateway => &["gateway", "secrets", "agents", "models", LIST_KEY],
     }

@@ -46,6 +46,7 @@ mod repositories;
 mod requests;
 mod runaways;
 mod runs;
+mod schedules;
 mod secrets;
 mod service;
 mod setup;

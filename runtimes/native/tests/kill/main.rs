@@ -31,6 +31,7 @@ mod shelf;
 
 mod books;
 mod posters;
+mod schedules;
 
 use bed::{Home, Server, telegram_config, within};
 use books::Books;

@@ -114,6 +114,7 @@ fn notice(name: &str) -> Option<&'static str> {
         "restored" => "It gets tasks again.",
         "remembered" => "Changed. It holds from the next message on.",
         "forgotten" => "Forgotten. No model sees it, nor the message that said it, again.",
+        "unscheduled" => "Removed. It comes no more.",
         "delivered" => "Sent again. The agent does not run again.",
         "replayed" => "Replayed. The event goes through all stages again.",
         _ => return None,

@@ -25,6 +25,7 @@ menu! {
     APPROVALS: "Approvals", "/dashboard/approvals", "Approvals";
     ASSISTANT: "Assistant", "/dashboard/assistant", "Assistant";
     AGENTS: "Agents", "/dashboard/agents", "Agents";
+    SCHEDULES: "Schedules", "/dashboard/schedules", "Schedules";
     GRAPH: "Graph", "/dashboard/graph", "Skill graph";
     HEALTH: "Health", "/dashboard/health", "Health";
     BUDGET: "Budget", "/dashboard/budget", "Budget";

@@ -9,8 +9,8 @@ use contracts::calls::personal_assistant::{
     ReadBudget, ReadChat, ReadLedgerStats, Resume,
 };
 use contracts::calls::webhook_aggregator::{
-    DeliverEvent, DrainGateway, ListEvents, ListGateways, ReadConversation, ReadEvent,
-    ReadInboxStats, ReadLog, ReplayEvent, SendMessage,
+    DeliverEvent, DrainGateway, ListEvents, ListGateways, ListSchedules, ReadConversation,
+    ReadEvent, ReadInboxStats, ReadLog, RemoveSchedule, ReplayEvent, SendMessage,
 };
 use contracts::chat::{ChatAnswer, ChatHistory, ChatLine, Usage};
 use contracts::event::{
@@ -21,6 +21,7 @@ use contracts::halt::{HaltAnswer, HaltLevel, HaltList, HaltRequest, HaltRow, Res
 use contracts::memory::{Fact, FactList, FactMaker};
 use contracts::routing::PoolList;
 use contracts::run_log::{EventLog, KeptLog, RunLog};
+use contracts::schedule::{MadeBy, OnMissed, ScheduleList, ScheduleView};
 use contracts::task::{GatewayList, GatewayRow};
 use contracts::{ApprovalId, ErrorCode, Micros, ServiceName};
 use fakes::Neighbours;
@@ -183,6 +184,8 @@ fn router_fake(world: &Arc<World>, fakes: &Neighbours) {
 fn gateways_fake(world: &Arc<World>, fakes: &Neighbours) {
     let w = world.clone();
     fakes.on::<ListGateways>(move |(), ()| Ok(w.gateways()));
+    fakes.on::<ListSchedules>(|(), ()| Ok(schedules()));
+    fakes.on::<RemoveSchedule>(|_, ()| Ok(ScheduleList::default()));
     fakes.on::<DrainGateway>(|gateway_id, request| {
         Ok(GatewayRow {
             unready: Vec::new(),
@@ -194,6 +197,30 @@ fn gateways_fake(world: &Arc<World>, fakes: &Neighbours) {
             drained: request.drained,
         })
     });
+}
+
+/// One of each maker; the message is a stranger's markup.
+fn schedules() -> ScheduleList {
+    let view = |name: &str, made_by| ScheduleView {
+        name: name.to_owned(),
+        cron: Some("0 8 * * 1-5".to_owned()),
+        at: None,
+        every: None,
+        time_zone: Some("Europe/Berlin".to_owned()),
+        conversation: "telegram:main:700100200".to_owned(),
+        message: "<script>alert(1)</script>".to_owned(),
+        on_missed: OnMissed::Ask,
+        agent: None,
+        made_by,
+        next_due: Some("2026-12-01T07:00:00.000Z".to_owned()),
+        next_due_local: Some("Tue 2026-12-01 08:00 Europe/Berlin".to_owned()),
+        last_due: None,
+        last_event: None,
+        asked_about: None,
+        ended: false,
+        note: None,
+    };
+    ScheduleList { schedules: vec![view("digest", MadeBy::File), view("tea", MadeBy::Api)] }
 }
 
 fn events_fake(world: &Arc<World>, fakes: &Neighbours) {

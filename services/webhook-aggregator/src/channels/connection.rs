@@ -63,6 +63,16 @@ pub trait Connection: std::fmt::Debug + Send + Sync {
     fn program(&self) -> Option<Program<'_>> {
         None
     }
+    /// The chat and the thread of a conversation of this endpoint, by the parts behind its name;
+    /// `None` where nothing can be sent.
+    fn chat_of(&self, conversation: &str) -> Option<(String, Option<String>)> {
+        let (chat, thread) = match conversation.split_once(':') {
+            Some((chat, thread)) => (chat, Some(thread)),
+            None => (conversation, None),
+        };
+        let is_named = !chat.is_empty() && thread != Some("");
+        is_named.then(|| (chat.to_owned(), thread.map(str::to_owned)))
+    }
     /// Maximum bytes of a webhook with these headers, which are all that is known before it is
     /// read.
     fn body_bytes_max(&self, _headers: &http::HeaderMap) -> usize {

@@ -79,6 +79,11 @@ fn way(section: &mut Section<'_>) -> Option<Way> {
 }
 
 impl Connection for Application {
+    /// A server, where it is in one, and a channel.
+    fn chat_of(&self, conversation: &str) -> Option<(String, Option<String>)> {
+        let channel = conversation.rsplit(':').next().filter(|channel| !channel.is_empty())?;
+        Some((channel.to_owned(), None))
+    }
     fn verify(&self, headers: &HeaderMap, body: &[u8], _: i64) -> bool {
         incoming::verify(self, headers, body)
     }

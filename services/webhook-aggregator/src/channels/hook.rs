@@ -116,6 +116,9 @@ impl Connection for Poster {
     fn program(&self) -> Option<Program<'_>> {
         Some(Program { name: &self.sender, reply_to: self.reply_to.as_ref() })
     }
+    fn chat_of(&self, _: &str) -> Option<(String, Option<String>)> {
+        None
+    }
     fn next(&self, _: &OutboxRow, _: i64) -> Option<Attempt> {
         None
     }

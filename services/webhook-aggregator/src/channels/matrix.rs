@@ -110,6 +110,14 @@ fn way(section: &mut Section<'_>) -> Option<Way> {
 }
 
 impl Connection for Bot {
+    /// A room, whose id has a colon of its own, and the event that begins a thread.
+    fn chat_of(&self, conversation: &str) -> Option<(String, Option<String>)> {
+        let (room, thread) = match conversation.split_once(":$") {
+            Some((room, thread)) => (room, Some(format!("${thread}"))),
+            None => (conversation, None),
+        };
+        room.starts_with('!').then(|| (room.to_owned(), thread))
+    }
     fn verify(&self, headers: &HeaderMap, _: &[u8], _: i64) -> bool {
         incoming::verify(self, headers)
     }

@@ -101,6 +101,13 @@ fn is_team(text: &str) -> bool {
 }
 
 impl Connection for App {
+    /// A workspace, a channel, and in channels a thread.
+    fn chat_of(&self, conversation: &str) -> Option<(String, Option<String>)> {
+        let mut parts = conversation.splitn(3, ':').skip(1);
+        let (channel, thread) = (parts.next()?, parts.next());
+        let is_named = !channel.is_empty() && thread != Some("");
+        is_named.then(|| (channel.to_owned(), thread.map(str::to_owned)))
+    }
     fn verify(&self, headers: &HeaderMap, body: &[u8], now_ms: i64) -> bool {
         incoming::verify(self, headers, body, now_ms)
     }

@@ -122,6 +122,11 @@ fn request(deps: &Deps, event: &StoredEvent, agent: &AgentId, runs: &[AgentRun])
     // The approvers are those of the chat that the answer goes to.
     let endpoint = deps.config.endpoint(&origin.target.channel, &origin.target.endpoint);
     let message = files::with_files(&message_in_context(event), event);
+    // The approver is shown that nobody has just written it.
+    let shown = match &origin.schedule {
+        Some(name) => format!("Schedule “{name}”: {message}"),
+        None => message.clone(),
+    };
     let digests: Vec<_> = event.data.files.iter().map(|file| &file.sha256).collect();
     let mut arguments = Map::from_iter([("message".to_owned(), json!(message))]);
     if !digests.is_empty() {
@@ -133,7 +138,7 @@ fn request(deps: &Deps, event: &StoredEvent, agent: &AgentId, runs: &[AgentRun])
     ApproveRequest {
         task_id: event.current_task(),
         kind: agent.0.clone(),
-        description: message.chars().take(DESCRIPTION_CHARS).collect(),
+        description: shown.chars().take(DESCRIPTION_CHARS).collect(),
         estimated_cost: event.data.estimated_cost.unwrap_or_default(),
         agent_type: agent.clone(),
         channel_context: Some(ChannelContext {

@@ -25,7 +25,11 @@ pub(super) async fn received(deps: &Deps, event: &StoredEvent) -> Result<Step, S
     if let Some(step) = files::next(deps, event).await? {
         return Ok(step);
     }
-    let recent = port(earlier(deps, event, event).await)?;
+    // A schedule takes nothing up and answers nothing.
+    let recent = match &event.origin.schedule {
+        Some(_) => Vec::new(),
+        None => port(earlier(deps, event, event).await)?,
+    };
     if let Some(step) = port(choice::by_name(deps, event, &recent).await)? {
         return Ok(step);
     }
@@ -170,8 +174,8 @@ fn request(
         in_group: origin.in_group,
         posted: origin.posted,
         asked: last.is_some_and(|last| last.data.asks),
-        bound_agent: endpoint.and_then(|endpoint| {
-            endpoint.agent_of(std::iter::once(&origin.target.chat).chain(&origin.aliases))
+        bound_agent: origin.agent.clone().or_else(|| {
+            endpoint?.agent_of(std::iter::once(&origin.target.chat).chain(&origin.aliases))
         }),
         previous,
         taken_back_from: event.data.taken_back_from.clone(),

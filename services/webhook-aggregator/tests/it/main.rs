@@ -39,6 +39,7 @@ mod progress;
 mod refusals;
 mod rendering;
 mod retention;
+mod schedules;
 mod second_ways;
 mod sessions;
 mod small_talk;
