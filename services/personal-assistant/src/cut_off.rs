@@ -26,8 +26,8 @@ pub struct Last {
 }
 
 impl Last {
-    /// As it was reported; else all that the run might spend. So it is for an agent that is a model:
-    /// the call on its way, which no report has yet, may have been done and billed.
+    /// As it was reported; else all that the run might spend. So it is for an agent that is a
+    /// model: the call on its way, which no report has yet, may have been done and billed.
     pub fn cost(&self, deps: &Deps) -> Micros {
         let reported = self.cost_u.unwrap_or(self.limit_u);
         let is_model = !deps.config.agents.agent(&AgentId::new(&self.agent)).models.is_empty();

@@ -33,9 +33,9 @@ pub async fn approve(
     approve::answer(&row, deps.clock.now_ms(), recorded.shortfall).map(Json)
 }
 
-/// The amount that a model looks at, if it does: the rules leave it the choice, the run could start,
-/// its sender is known, no agent makes the request, and it is new. An agent could ask again in other
-/// words until the model approves.
+/// The amount that a model looks at, if it does: the rules leave it the choice, the run could
+/// start, its sender is known, no agent makes the request, and it is new. An agent could ask again
+/// in other words until the model approves.
 async fn may_be_reviewed(
     deps: &Deps,
     who: Principal,

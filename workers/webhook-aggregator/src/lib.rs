@@ -1,5 +1,4 @@
-//! The webhook-aggregator Worker: receives and delivers messages, with one inbox object per
-//! endpoint.
+//! The webhook-aggregator Worker: receives and delivers messages, one inbox object per endpoint.
 
 use cloudflare::{
     background::WaitUntil, calls::BindingCalls, clock::WorkerClock, inbox::ObjectInbox,

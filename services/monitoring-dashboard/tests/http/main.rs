@@ -15,5 +15,6 @@ mod figures;
 mod first_steps;
 mod page_key;
 mod pages;
+mod schedules;
 mod sign_in;
 mod world;

@@ -110,8 +110,8 @@ async fn summarise(deps: &Deps, session: &str) -> ApiResult<()> {
     if summary.is_empty() {
         return Ok(());
     }
-    // Of two at a time the first stands: the other was made from the same messages. Where one of the
-    // messages, or the summary before it, was forgotten meanwhile, it has words that are forgotten.
+    // Of two at a time the first stands: the other was made from the same messages. Where one of
+    // them, or the summary before it, was forgotten meanwhile, it has words that are forgotten.
     let keep = sql!(
         "INSERT INTO chat_summary (session, upto, text, made_at) SELECT ?1, ?2, ?3, ?4
          WHERE (SELECT COUNT(*) FROM chat_message WHERE session = ?1 AND hidden = 0 AND id > ?5 AND id <= ?2) = ?6

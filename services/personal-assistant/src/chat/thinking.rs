@@ -343,7 +343,7 @@ async fn tool(
         tracing::warn!(?error, tool = name, "a tool of the chat failed");
         "It cannot be read just now.".to_owned()
     };
-    // What others wrote may ask to be remembered.
+    // The words of others may ask to be remembered.
     let reads_others =
         ["pending_approvals", "recent_messages", "search_skills", "route_preview"].contains(&name);
     thought.has_read_others |= reads_others;
