@@ -92,8 +92,8 @@ impl From<AskError> for Failure {
 }
 
 impl Client {
-    /// The most that a call may cost, at the dearest tier that its bytes could reach. Tokens of text
-    /// are counted as one in three bytes, which is more than the tokenizers of English, German,
+    /// The most that a call may cost, at the dearest tier that its bytes could reach. Tokens are
+    /// counted as one in three bytes of text, which is more than the tokenizers of English, German,
     /// Spanish or code make of it, and as one in two bytes outside of ASCII.
     pub fn ceiling(&self, model: &Model, question: &Question) -> Micros {
         let (prompt, longest) = prompt_tokens(question, model.api);
