@@ -4,8 +4,10 @@ import { readFileSync } from 'node:fs';
 const read = (path) => JSON.parse(readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8'));
 const { webhooks } = read('workers/channels.json');
 
-/** {channel: its file of `tests/vectors/`}. */
-export const vectors = Object.fromEntries(webhooks.map((channel) => [channel, read(`services/webhook-aggregator/tests/vectors/${channel}.json`)]));
+const all = webhooks.map((channel) => [channel, read(`services/webhook-aggregator/tests/vectors/${channel}.json`)]);
+
+/** {channel: its file of `tests/vectors/`}, without a channel that is native only: its vectors are those of a local endpoint. */
+export const vectors = Object.fromEntries(all.filter(([, { endpoint }]) => !endpoint.keys.local));
 
 /** `[endpoints]` of a configuration: every channel's endpoint, with the recorder as its platform. */
 export const endpoints = (recorder) => Object.fromEntries(Object.entries(vectors).map(([channel, { endpoint: { name, keys }, others }]) => {
