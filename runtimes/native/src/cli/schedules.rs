@@ -10,7 +10,7 @@ pub enum Schedules {
     /// List them, the next due first
     #[command(after_help = "Example:\n  quintet schedules list --json")]
     List,
-    /// Make one; those of the configuration are made by [schedules]
+    /// Make one; those of the configuration stand under `schedules` there
     #[command(
         after_help = "Example:\n  quintet schedules add digest --cron \"0 8 * * 1-5\" --time-zone Europe/Berlin --conversation telegram:main:700100200 \"summarise my open tickets\"\n  quintet schedules add tea --at 2027-01-01T16:00 --conversation telegram:main:700100200 \"remind me of the tea\""
     )]
