@@ -123,8 +123,8 @@ async fn why(deps: &Deps, session: &str) -> ApiResult<Told> {
     for fact in &facts {
         let origin = memory::origin(deps, &fact.id).await?;
         let from = match (&origin.said, &origin.said_at) {
-            (Some(said), Some(at)) => format!("you wrote on {at}: {}", quoted(said)),
-            _ => format!("you wrote it down by hand on {}", rfc3339(fact.valid_from)),
+            (Some(said), Some(at)) => format!("you wrote on {}: {}", day(at), quoted(said)),
+            _ => format!("you wrote it down by hand on {}", day(&rfc3339(fact.valid_from))),
         };
         let before = origin
             .before
@@ -180,8 +180,9 @@ pub async fn known(deps: &Deps, message: &str) -> ApiResult<Option<Told>> {
     if in_force.is_empty() {
         return Ok(None);
     }
-    let line =
-        |fact: &FactRow| format!("- {} (since {})", quoted(&fact.text), rfc3339(fact.valid_from));
+    let line = |fact: &FactRow| {
+        format!("- {} (since {})", quoted(&fact.text), day(&rfc3339(fact.valid_from)))
+    };
     let lines: Vec<String> = in_force.iter().map(line).collect();
     Ok(Some(told(format!("You told me:\n{}", lines.join("\n")), &in_force)))
 }
@@ -193,6 +194,11 @@ fn told(text: String, facts: &[FactRow]) -> Told {
 fn line(fact: &FactRow) -> String {
     let pin = if fact.pinned == 0 { "" } else { ", pinned" };
     format!("- {} ({}{pin}; {})", quoted(&fact.text), printable(&fact.subject), fact.id)
+}
+
+/// The day of a time.
+fn day(at: &str) -> &str {
+    at.get(..10).unwrap_or(at)
 }
 
 fn quoted(text: &str) -> String {
