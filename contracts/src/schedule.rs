@@ -131,14 +131,8 @@ impl MadeBy {
 #[serde(rename_all = "camelCase")]
 pub struct ScheduleView {
     pub name: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cron: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub every: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time_zone: Option<String>,
+    #[serde(flatten)]
+    pub timing: Timing,
     pub conversation: String,
     pub message: String,
     pub on_missed: OnMissed,
@@ -166,18 +160,6 @@ pub struct ScheduleView {
     /// The outcome of the last due time, or why there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-}
-
-impl ScheduleView {
-    /// When it is due.
-    pub fn timing(&self) -> Timing {
-        Timing {
-            cron: self.cron.clone(),
-            at: self.at.clone(),
-            every: self.every.clone(),
-            time_zone: self.time_zone.clone(),
-        }
-    }
 }
 
 /// `GET /api/schedules`, the next due first.

@@ -136,16 +136,23 @@ mod tests {
         bed.send(RecordSent(vec![report])).await;
     }
 
-    #[tokio::test]
-    async fn progress_waits_for_everything_else_at_its_address() {
+    /// An event whose task is leased, and its placeholder, which is not sent yet.
+    async fn running() -> (Bed, StoredEvent, Draft) {
         let bed = Bed::new();
         bed.accept("1", "a").await;
         let event = bed.claim().await.remove(0);
         let mut reply = draft("reply", 1);
         reply.event_id = Some(event.id.clone());
-        let patch = Patch { task: Some(task(&event)), say: vec![reply], ..Patch::default() };
+        let patch =
+            Patch { task: Some(task(&event)), say: vec![reply.clone()], ..Patch::default() };
         bed.to(&event, Stage::Running, patch).await;
         bed.send(asks("g", "*", 1)).await;
+        (bed, event, reply)
+    }
+
+    #[tokio::test]
+    async fn progress_waits_for_everything_else_at_its_address() {
+        let (bed, event, _) = running().await;
         let next = async || bed.work(0, 8).await.deliveries.remove(0);
         assert_eq!(next().await.id, "reply");
         sent(&bed, "reply", 1).await;
@@ -160,15 +167,7 @@ mod tests {
 
     #[tokio::test]
     async fn progress_that_comes_too_soon_is_shown_later_and_delays_no_answer() {
-        let bed = Bed::new();
-        bed.accept("1", "a").await;
-        let event = bed.claim().await.remove(0);
-        let mut reply = draft("reply", 1);
-        reply.event_id = Some(event.id.clone());
-        let patch =
-            Patch { task: Some(task(&event)), say: vec![reply.clone()], ..Patch::default() };
-        bed.to(&event, Stage::Running, patch).await;
-        bed.send(asks("g", "*", 1)).await;
+        let (bed, event, reply) = running().await;
         let due = async || bed.work(0, 8).await.deliveries;
         assert_eq!(due().await.remove(0).id, "reply");
         sent(&bed, "reply", 1).await;
@@ -186,15 +185,7 @@ mod tests {
 
     #[tokio::test]
     async fn progress_that_comes_during_a_send_is_shown_at_the_usual_pace() {
-        let bed = Bed::new();
-        bed.accept("1", "a").await;
-        let event = bed.claim().await.remove(0);
-        let mut reply = draft("reply", 1);
-        reply.event_id = Some(event.id.clone());
-        let patch =
-            Patch { task: Some(task(&event)), say: vec![reply.clone()], ..Patch::default() };
-        bed.to(&event, Stage::Running, patch).await;
-        bed.send(asks("g", "*", 1)).await;
+        let (bed, event, reply) = running().await;
         let due = async || bed.work(0, 8).await.deliveries;
         let placeholder = due().await.remove(0);
         assert!(note(&bed, &event, 1, "step 1").await, "in the same millisecond");

@@ -163,10 +163,7 @@ fn view(known: StoredSchedule) -> ScheduleView {
     let StoredSchedule { spec, .. } = known;
     ScheduleView {
         name: known.name,
-        cron: spec.timing.cron,
-        at: spec.timing.at,
-        every: spec.timing.every,
-        time_zone: spec.timing.time_zone,
+        timing: spec.timing,
         conversation: spec.conversation,
         message: spec.message,
         on_missed: spec.on_missed,

@@ -72,7 +72,7 @@ fn row(view: &ScheduleView) -> Vec<String> {
     vec![
         view.name.clone(),
         due(view),
-        view.timing().words(),
+        view.timing.words(),
         view.made_by.as_str().to_owned(),
         view.conversation.clone(),
         printable(&short(&view.message, MESSAGE_CHARS)),

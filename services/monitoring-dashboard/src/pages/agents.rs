@@ -1,6 +1,6 @@
 //! The router's pool: agents that can work now, and their machines.
 
-use super::layout::{Frame, gap, title};
+use super::layout::{Frame, Noted, gap, title};
 use super::menu;
 use super::signs::{self, Mood};
 use crate::answer::see;
@@ -13,14 +13,6 @@ use contracts::task::{GatewayList, GatewayRow, GatewayState};
 use futures_util::future::join4;
 use maud::{Markup, html};
 use platform::ports::CallError;
-use serde::Deserialize;
-
-/// `?note=`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Noted {
-    note: String,
-}
 
 /// `GET /dashboard/agents`.
 pub async fn show(

@@ -1,8 +1,7 @@
 //! Approvals: pending ones first, then decided ones; one alone; and the decision.
 
 use super::approval_card::{self, Desk, change};
-use super::dashboard::Noted;
-use super::layout::{Frame, gap, title};
+use super::layout::{Frame, Noted, gap, title};
 use super::menu;
 use super::signs;
 use crate::answer::see;

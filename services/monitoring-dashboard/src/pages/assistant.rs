@@ -1,6 +1,6 @@
 //! The assistant: the owner's chat with it, and what it remembers.
 
-use super::layout::{Frame, gap, title};
+use super::layout::{Frame, Noted, gap, title};
 use super::menu;
 use super::prose::prose;
 use super::signs;
@@ -15,20 +15,12 @@ use contracts::memory::{Fact, FactMaker};
 use futures_util::future::join;
 use maud::{Markup, html};
 use platform::text::honest;
-use serde::Deserialize;
 
 /// The conversation of this page.
 const SESSION: &str = "dashboard";
 /// Maximum length of a message, equal to personal-assistant's.
 const LETTERS_MAX: usize = 8_000;
 const SAY: &str = "assistant";
-
-/// `?note=`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Noted {
-    note: String,
-}
 
 /// `GET /dashboard/assistant`.
 pub async fn show(

@@ -3,7 +3,7 @@
 
 use super::console::Console;
 use super::first_steps;
-use super::layout::{Frame, gap};
+use super::layout::{Frame, Noted, gap};
 use super::menu;
 use super::{events, signs};
 use crate::answer::{html as answer, see};
@@ -20,17 +20,9 @@ use contracts::halt::HaltList;
 use futures_util::future::{join, join3};
 use http::StatusCode;
 use maud::{Markup, Render, html};
-use serde::Deserialize;
 
 /// Number of events on the overview.
 const EVENTS: u32 = 8;
-
-/// `?note=`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Noted {
-    pub note: String,
-}
 
 /// `GET /`.
 pub async fn lead_there(State(deps): State<Deps>) -> Response {

@@ -1,8 +1,7 @@
 //! One event: its stages with timings, failed attempts, replies, and the replay button.
 
-use super::dashboard::Noted;
 use super::files;
-use super::layout::Frame;
+use super::layout::{Frame, Noted};
 use super::menu;
 use super::prose::prose;
 use super::{program_log, signs, track};

@@ -11,6 +11,14 @@ use contracts::monitoring::LedgerStats;
 use futures_util::future::join;
 use http::StatusCode;
 use maud::{DOCTYPE, Markup, html};
+use serde::Deserialize;
+
+/// `?note=`: the notice above a page.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Noted {
+    pub note: String,
+}
 
 /// Data of the frame: pending approvals, and whether everything is halted.
 pub struct Frame<'a> {

@@ -1,6 +1,6 @@
 //! Schedules: what comes by itself, and when.
 
-use super::layout::{Frame, gap, title};
+use super::layout::{Frame, Noted, gap, title};
 use super::menu;
 use super::signs::{self, Mood};
 use crate::answer::see;
@@ -10,17 +10,9 @@ use crate::{Config, Deps, Form, owners};
 use axum::extract::{Query, State};
 use contracts::schedule::{MadeBy, ScheduleView};
 use maud::{Markup, html};
-use serde::Deserialize;
 
 /// Maximum characters of a message in the list.
 const MESSAGE_LETTERS: usize = 80;
-
-/// `?note=`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Noted {
-    note: String,
-}
 
 /// `GET /dashboard/schedules`.
 pub async fn show(
@@ -60,7 +52,7 @@ fn line(config: &Config, owner: &Owner, view: &ScheduleView) -> Markup {
             td.wide {
                 strong { (view.name) }
                 span.quiet.detail { (signs::excerpt(&view.message, MESSAGE_LETTERS)) }
-                span.quiet.detail { (view.timing().words()) " · " (view.conversation) }
+                span.quiet.detail { (view.timing.words()) " · " (view.conversation) }
                 @if let Some(note) = &view.note { span.quiet.detail { (note) } }
                 @if let Some(event) = &view.last_event {
                     a.detail href=(config.url(&format!("/dashboard/events/{event}"))) { "Last run" }

@@ -21,7 +21,7 @@ use contracts::halt::{HaltAnswer, HaltLevel, HaltList, HaltRequest, HaltRow, Res
 use contracts::memory::{Fact, FactList, FactMaker};
 use contracts::routing::PoolList;
 use contracts::run_log::{EventLog, KeptLog, RunLog};
-use contracts::schedule::{MadeBy, OnMissed, ScheduleList, ScheduleView};
+use contracts::schedule::{MadeBy, OnMissed, ScheduleList, ScheduleView, Timing};
 use contracts::task::{GatewayList, GatewayRow};
 use contracts::{ApprovalId, ErrorCode, Micros, ServiceName};
 use fakes::Neighbours;
@@ -203,10 +203,11 @@ fn gateways_fake(world: &Arc<World>, fakes: &Neighbours) {
 fn schedules() -> ScheduleList {
     let view = |name: &str, made_by| ScheduleView {
         name: name.to_owned(),
-        cron: Some("0 8 * * 1-5".to_owned()),
-        at: None,
-        every: None,
-        time_zone: Some("Europe/Berlin".to_owned()),
+        timing: Timing {
+            cron: Some("0 8 * * 1-5".to_owned()),
+            time_zone: Some("Europe/Berlin".to_owned()),
+            ..Timing::default()
+        },
         conversation: "telegram:main:700100200".to_owned(),
         message: "<script>alert(1)</script>".to_owned(),
         on_missed: OnMissed::Ask,
