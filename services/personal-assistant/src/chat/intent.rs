@@ -21,22 +21,21 @@ const ORDERS: &[&str] = &["halt", "stop", "resume", "approve", "reject", "cancel
 const PHRASES: &[(Intent, &[&str])] = &[
     (Intent::Who, &["who are you", "what are you", "your name", "which model", "what model"]),
     (Intent::Help, &["what can you do", "what can i ask", "how can you help"]),
+    (Intent::History, &["did i say", "did i ask", "our conversation", "i said earlier"]),
     (
-        Intent::History,
-        &[
-            "what did i",
-            "what have i",
-            "did i say",
-            "did i ask",
-            "our conversation",
-            "i said earlier",
-        ],
+        Intent::Budget,
+        &["how much is left", "how much have", "how much did", "did it cost", "cost today"],
     ),
-    (Intent::Budget, &["how much is left", "how much have", "how much did"]),
 ];
+/// Phrases that count only where nothing else in the message does: "what did I spend" is a question
+/// about the budget.
+const ELSE: &[(Intent, &[&str])] = &[(Intent::History, &["what did i", "what have i"])];
 const WORDS: &[(Intent, &[&str])] = &[
-    (Intent::Budget, &["budget", "budgets", "spent", "spending", "money"]),
-    (Intent::Approvals, &["approval", "approvals", "pending", "waiting"]),
+    (Intent::Budget, &["budget", "budgets", "spend", "spent", "spending", "money"]),
+    (
+        Intent::Approvals,
+        &["approval", "approvals", "approve", "decide", "pending", "waiting", "waits"],
+    ),
     (Intent::Halts, &["halt", "halts", "halted", "paused"]),
     (Intent::Events, &["events", "inbox", "happened", "recent", "lately"]),
     (Intent::History, &["history"]),
@@ -58,19 +57,20 @@ pub fn intents(message: &str) -> Vec<Intent> {
         return vec![Intent::Help];
     }
     let padded = format!(" {} ", words.join(" "));
-    let by_phrase = PHRASES.iter().filter(|(_, phrases)| {
+    let holds = |(_, phrases): &&(Intent, &[&str])| {
         phrases.iter().any(|phrase| padded.contains(&format!(" {phrase} ")))
-    });
+    };
     let by_word =
         WORDS.iter().filter(|(_, known)| words.iter().any(|word| known.contains(&word.as_str())));
     let mut found = Vec::new();
-    for (intent, _) in by_phrase.chain(by_word) {
+    for (intent, _) in PHRASES.iter().filter(holds).chain(by_word) {
         if !found.contains(intent) {
             found.push(*intent);
         }
     }
     if found.is_empty() {
-        found.push(Intent::Knowledge);
+        let other = ELSE.iter().find(holds).map(|(intent, _)| *intent);
+        found.push(other.unwrap_or(Intent::Knowledge));
     }
     found
 }
@@ -92,6 +92,12 @@ mod tests {
             ("Halt everything!", &[Intent::Order]),
             ("What happened lately?", &[Intent::Events]),
             ("What did I ask before?", &[Intent::History]),
+            ("What did I tell you?", &[Intent::History]),
+            ("What did I say about money?", &[Intent::History, Intent::Budget]),
+            ("What did I spend today?", &[Intent::Budget]),
+            ("What did it cost?", &[Intent::Budget]),
+            ("What waits for me?", &[Intent::Approvals]),
+            ("What do I have to approve?", &[Intent::Approvals]),
             ("How should I retry a failed request?", &[Intent::Knowledge]),
             ("…", &[Intent::Knowledge]),
         ];
