@@ -74,12 +74,12 @@ const toSlack = (body, options) => {
 /** Texts sent to a chat. */
 const toldTo = (chat) => recorder.ours(({ path, body }) => /sendMessage$/.test(path) && String(body.chat_id) === String(chat)).map(({ body }) => body.text);
 
-/** A message of the owner that waits for a decision. */
+/** A message of the owner that waits for a decision: its event. */
 async function parked() {
   const message = says('@codegen fix the build');
   assert.equal((await deliver(message)).status, 200);
   const { id } = await stored(message.update_id);
-  return (await workers.eventIn(id, ['parked'])).approvalId;
+  return workers.eventIn(id, ['parked']);
 }
 
 async function signIn() {
@@ -197,7 +197,7 @@ test('forged signatures and old times are refused, and nothing of them is stored
 });
 
 test('an approver of one endpoint decides nothing for another', async () => {
-  const id = await parked();
+  const { id: event, approvalId: id } = await parked();
   const order = async (text) => {
     const before = toldTo(OTHER).length;
     assert.equal((await deliver(says(text, OTHER), 'other')).status, 200);
@@ -225,6 +225,8 @@ test('an approver of one endpoint decides nothing for another', async () => {
   const press = presses(approve.callback_data, OWNER, asked.answer.result.message_id);
   assert.equal((await deliver(press)).status, 200);
   await until('the owner has decided', async () => (await approval(id)).state === 'approved');
+  // It holds its conversation from here on, so that later messages wait before they are routed.
+  await workers.eventIn(event, ['approved', 'running']);
 });
 
 test('the words of a database language, and JSON, are words', async () => {

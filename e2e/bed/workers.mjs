@@ -138,7 +138,8 @@ export class Workers {
   eventIn(id, states, within = 30_000) {
     return until(`${id} is ${states.join(' or ')}`, async () => {
       const { json } = await this.ask('webhook-aggregator', `/api/events/${id}`, { as: 'operator' });
-      return states.includes(json.state) && json;
+      if (states.includes(json.state)) return json;
+      throw new Error(`it is ${json.state}`);
     }, { within, every: 100 });
   }
 }
