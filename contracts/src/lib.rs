@@ -6,6 +6,7 @@
 
 pub mod agent_run;
 pub mod approval;
+pub mod audit;
 pub mod backup;
 pub mod budget;
 pub mod calls;
@@ -23,6 +24,7 @@ pub mod money;
 pub mod monitoring;
 pub mod outbox;
 pub mod percent;
+pub mod policy;
 pub mod problem;
 pub mod review;
 pub mod routing;

@@ -7,6 +7,7 @@ use crate::approval::{
     ApproveRequest, ClaimAnswer, ClaimRequest, DecideRequest, GivenUpAnswer, GivenUpRequest,
     PressAnswer, PressRequest, SettleAnswer, SettleRequest, ToolRuleList, WaitQuery,
 };
+use crate::audit::{AuditList, AuditQuery, AuditVerdict};
 use crate::backup::{Backup, BackupList, RestoreRequest, Restored};
 use crate::budget::{BudgetAnswer, BudgetText, BudgetTextRequest, BudgetUpdate};
 use crate::chat::{
@@ -19,6 +20,7 @@ use crate::halt::{
 };
 use crate::memory::{Fact, FactList, FactOrigin, FactUpdate, MemoryQuery, NewFact};
 use crate::monitoring::{AssistantStatus, LedgerStats, SinceQuery};
+use crate::policy::{Policy, PolicyChange, PolicyTrial, PolicyUpdate, ReplayRequest};
 use crate::review::{Review, ReviewRequest};
 use crate::routing::{TieAnswer, TieRequest};
 use crate::schedule::{PlanAnswer, PlanRequest};
@@ -163,6 +165,46 @@ calls! { PersonalAssistant:
         request: OwnerContextUpdate,
         reply: OwnerContext,
         example: r#"{"costThreshold": 10, "riskTolerance": "balanced", "timeZone": "Europe/Berlin"}"#,
+    }
+    /// Read the rules that decide about requests.
+    Get ReadPolicy "/api/policy" {
+        access: READERS,
+        callers: [MonitoringDashboard],
+        reply: Policy,
+    }
+    /// Change the rules; members that are left out stay. With `?dryRun=true` nothing is stored, and
+    /// the answer says what the requests of the last 30 days would have become.
+    Put UpdatePolicy "/api/policy" {
+        access: OWNER,
+        callers: [MonitoringDashboard],
+        refusals: [Conflict],
+        request: PolicyUpdate,
+        reply: PolicyChange,
+        example: r#"{"costThreshold": 5, "rules": [{"effect": "allow", "agents": ["codegen"], "upTo": 3, "until": "2027-01-31T00:00:00Z"}]}"#,
+    }
+    /// Decide the requests of the last days again, by the rules in force or by a change to try;
+    /// nothing is stored.
+    Post ReplayPolicy "/api/policy/replay" {
+        access: OWNER,
+        callers: [MonitoringDashboard],
+        idempotent: true,
+        request: ReplayRequest,
+        reply: PolicyTrial,
+        example: r#"{"days": 30, "policy": {"riskTolerance": "conservative"}}"#,
+    }
+    /// List who decided and changed what, the newest first.
+    Get ListAudit "/api/audit" {
+        access: OWNER,
+        callers: [MonitoringDashboard],
+        refusals: [InvalidField],
+        request: AuditQuery,
+        reply: AuditList,
+    }
+    /// Check that the log is as it was written.
+    Get VerifyAudit "/api/audit/verify" {
+        access: READERS,
+        callers: [MonitoringDashboard],
+        reply: AuditVerdict,
     }
     /// Read limits, spending and holds.
     Get ReadBudget "/api/budget" {

@@ -170,10 +170,11 @@ fn has_secrets(tree: &Value) -> bool {
 /// The name of the file with the owner's prices of models.
 const PRICES: &str = "model-prices.json";
 /// Allowed top-level tables; a variable for another one is a warning.
-pub const TABLES: [&str; 13] = [
+pub const TABLES: [&str; 14] = [
     LIST_KEY,
     "endpoints",
     "models",
+    "approvals",
     "budget",
     "limits",
     "files",
@@ -439,7 +440,7 @@ mod tests {
         let endpoints = channels.iter().map(|(kind, _)| (kind.to_string(), json!({ "x": nope })));
         let tree = json!({
             "endpoints": endpoints.collect::<serde_json::Map<_, _>>(),
-            "budget": nope, "limits": nope, "files": nope, "transcription": nope, "digest": nope, "schedules": { "x": nope }, "agents": { "x": nope }, "gateway": nope, "server": nope,
+            "approvals": nope, "budget": nope, "limits": nope, "files": nope, "transcription": nope, "digest": nope, "schedules": { "x": nope }, "agents": { "x": nope }, "gateway": nope, "server": nope,
             "secrets": { "X": nope },
         });
         let tree = Tree {
@@ -457,7 +458,7 @@ mod tests {
             .unwrap();
         let listed: Vec<&ConfigProblem> =
             wrong.0.iter().filter(|problem| problem.path.ends_with(".nope")).collect();
-        assert_eq!(listed.len(), channels.len() + 10, "{wrong}");
+        assert_eq!(listed.len(), channels.len() + 11, "{wrong}");
         let reference = include_str!("../../../docs/config.md");
         for problem in listed {
             let (_, keys) = problem.fix.split_once("the keys here are: ").unwrap();

@@ -13,31 +13,33 @@ use crate::request::NAME_CHARS_MAX;
 use crate::reviewed::Reviewed;
 use crate::spend::{self, Fresh};
 use crate::store::{self, Answers, ApprovalRow, CLAIM_WINDOW_MS, DECISION_WINDOW_MS, SKEW_MS};
-use crate::{Deps, owner, stake};
+use crate::{Deps, audit, owner, stake};
 use contracts::approval::{
     ApprovalState, ApproveAnswer, ApproveRequest, CANNOT_START, ChannelContext,
 };
 use contracts::outbox::Target;
-use contracts::{ApprovalId, ErrorCode, Micros, Problem, ServiceName};
+use contracts::{ApprovalId, ErrorCode, EventId, Micros, Problem, ServiceName, Shard};
 use platform::agents::Price;
 use platform::edge::{ApiResult, Principal};
 use platform::ports::{ClockExt, Statement};
 use platform::time::rfc3339;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 
 /// The decision of the owner's rules.
 pub fn ruling(deps: &Deps, who: Principal, request: &ApproveRequest, owner: &Owner) -> Ruling {
-    ruling_of(deps, who, request, owner, None)
+    ruling_of(deps, who, request, owner, Asking::default())
 }
 
-/// The same for a tool call that the owner's rule of this id allows.
+/// The same for a question of a run, and for a tool call that the owner's rule allows.
 fn ruling_of(
     deps: &Deps,
     who: Principal,
     request: &ApproveRequest,
     owner: &Owner,
-    allowed_by: Option<&str>,
+    asking: Asking<'_>,
 ) -> Ruling {
+    let endpoint = endpoint(who, request, asking.run);
     let agent = deps.config.agents.agent(&request.agent_type);
     let mut ask = Ask {
         agent: request.agent_type.as_str(),
@@ -48,7 +50,10 @@ fn ruling_of(
         price: agent.price,
         flat: owner.rules.cost_threshold.min(owner.daily),
         max_cost: agent.max_cost,
-        is_allowed: allowed_by.is_some(),
+        is_allowed: asking.allowed_by.is_some(),
+        endpoint: endpoint.as_ref().map(Shard::as_str),
+        public: is_public(who, request, asking.run),
+        now_ms: deps.clock.now_ms(),
     };
     if ask.is_for_the_owner() {
         // The run that asks has a price of its own; a tool call costs what the caller says.
@@ -61,11 +66,30 @@ fn ruling_of(
         ask.max_cost = None;
     }
     let mut ruling = policy::rule(&ask, &owner.rules);
-    if let (Some(rule), Verdict::Approve) = (allowed_by, ruling.verdict) {
-        ruling.policies.push(id::TOOL_RULE);
+    if let (Some(rule), Verdict::Approve) = (asking.allowed_by, ruling.verdict) {
+        ruling.policies.push(id::TOOL_RULE.into());
         ruling.reason = format!("You allowed this call beforehand ({rule}).");
     }
     ruling
+}
+
+/// The endpoint of the message or of the run that it is about. It is believed from the aggregator
+/// alone.
+fn endpoint(who: Principal, request: &ApproveRequest, run: Option<&ApprovalRow>) -> Option<Shard> {
+    if let Some(run) = run {
+        return EventId::new(run.event_id.as_deref()?).shard();
+    }
+    let context = request.channel_context.as_ref();
+    let context = context.filter(|_| who.is_service(ServiceName::WebhookAggregator))?;
+    Some(Shard::of(context.channel.as_deref()?, context.endpoint.as_deref()?))
+}
+
+/// Whether it is work of a sender whom only `*` lets in.
+fn is_public(who: Principal, request: &ApproveRequest, run: Option<&ApprovalRow>) -> bool {
+    let context = request.channel_context.as_ref();
+    let trusted = who.is_service(ServiceName::WebhookAggregator);
+    run.is_some_and(|run| run.public != 0)
+        || (trusted && context.is_some_and(|context| context.public))
 }
 
 /// The origin of a question, and the rule that answers it.
@@ -123,7 +147,7 @@ pub async fn record_asking(
         None => owner::read(deps).await?,
     };
     let now_ms = deps.clock.now_ms();
-    let mut ruling = ruling_of(deps, who, request, &owner, asking.allowed_by);
+    let mut ruling = ruling_of(deps, who, request, &owner, asking);
     refuse_what_cannot_start(who, request, &mut ruling);
     if let Some(reviewed) = asking.reviewed {
         reviewed.apply(&mut ruling);
@@ -160,6 +184,7 @@ pub async fn record_asking(
     }
     let head = batch.len();
     batch.push(draft.insert());
+    batch.push(audit::of_approval(deps, &draft.id, &draft.attempt));
     batch.extend(asking.reviewed.map(|said| said.keep(&draft.task, &draft.id, now_ms)));
     batch.extend(ask::place(deps, &draft.id, &draft.placed, asking.answers()));
     if ruling.verdict == Verdict::Approve && asking.pattern.is_some() {
@@ -202,7 +227,7 @@ async fn fit_to_budget(
     if ruling.amount > remaining {
         ruling.verdict = Verdict::Reject(ErrorCode::BudgetExhausted.as_str());
         ruling.reason = format!("{} is more than the remaining budget.", ruling.amount);
-        ruling.policies.push(id::BUDGET);
+        ruling.policies.push(id::BUDGET.into());
     }
     Ok(())
 }
@@ -336,7 +361,7 @@ impl Draft {
 
 /// State, reason, code and rules for each outcome: as ruled, halted, over budget.
 fn outcomes(ruling: &Ruling, now_ms: i64) -> Value {
-    let list = |policies: &[&str]| json!(policies).to_string();
+    let list = |policies: &[Cow<'static, str>]| json!(policies).to_string();
     let decided = |state: &str,
                    code: Option<&str>,
                    reason: &str,
@@ -359,10 +384,10 @@ fn outcomes(ruling: &Ruling, now_ms: i64) -> Value {
     };
     let over = format!("The budget does not cover {}.", ruling.amount);
     let mut with_budget = ruling.policies.clone();
-    with_budget.push(id::BUDGET);
+    with_budget.push(id::BUDGET.into());
     json!({
         "ruled": ruled,
-        "halted": decided("rejected", Some(ErrorCode::Halted.as_str()), "A halt is in force.", list(&[id::HALT]), None),
+        "halted": decided("rejected", Some(ErrorCode::Halted.as_str()), "A halt is in force.", list(&[id::HALT.into()]), None),
         "flooded": decided("rejected", Some(ErrorCode::RateLimited.as_str()), "Too many requests already wait for the owner.", list(&ruling.policies), None),
         "budget": decided("rejected", Some(ErrorCode::BudgetExhausted.as_str()), &over, list(&with_budget), None),
     })

@@ -10,7 +10,7 @@ use crate::ledger::{self, Amounts};
 use crate::limits::{Limits, set_rule};
 use crate::store::{self, Answers};
 use crate::wrong::{check_amount, refuse};
-use crate::{Deps, owner, window};
+use crate::{Deps, audit, owner, window};
 use axum::extract::State;
 use axum::{Extension, Json};
 use contracts::budget::{BudgetAnswer, BudgetScope, BudgetText, BudgetTextRequest, BudgetUpdate};
@@ -20,6 +20,7 @@ use platform::ports::{SqlExt, Statement};
 use platform::sql;
 use platform::time::rfc3339;
 use serde::Deserialize;
+use serde_json::json;
 
 /// `GET /api/budget`.
 pub async fn read(State(deps): State<Deps>) -> ApiResult<Json<BudgetAnswer>> {
@@ -72,15 +73,15 @@ pub async fn update(
     check_amount("daily", update.daily, &mut wrong);
     check_amount("monthly", update.monthly, &mut wrong);
     refuse(&wrong)?;
-    let (now_ms, by) = (deps.clock.now_ms(), actor(who, None));
+    let by = actor(who, None);
     let mut batch = Vec::new();
     if update.reset {
         batch.push(sql!("DELETE FROM budget_rule"));
+        batch.push(audit::entry(&deps, &by, "budget.reset", "budget", &json!({})));
     }
-    let named = [("daily", update.daily), ("monthly", update.monthly)];
-    batch.extend(
-        named.into_iter().filter_map(|(rule, limit)| Some(set_rule(rule, limit?, now_ms, &by))),
-    );
+    for (rule, limit) in [("daily", update.daily), ("monthly", update.monthly)] {
+        batch.extend(limit.map(|limit| set_rule(&deps, rule, limit, &by)).into_iter().flatten());
+    }
     if !batch.is_empty() {
         Answers::of(&*deps.sql, batch).await?;
     }

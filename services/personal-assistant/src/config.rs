@@ -1,6 +1,7 @@
-//! The service's part of the configuration: `[budget]`, `[models]`, and the price and budget of
+//! The service's part of the configuration: `[approvals]`, `[budget]`, `[models]`, and the price and budget of
 //! each agent.
 
+use crate::approvals_file::ApprovalsFile;
 use crate::due::Due;
 use crate::transcription::Transcriber;
 use crate::{daily_time, window};
@@ -24,6 +25,8 @@ pub struct Config {
     pub time_zone: String,
     /// Price and daily budget of each agent.
     pub agents: Agents,
+    /// `[approvals]`: the rules before any change at runtime.
+    pub approvals: ApprovalsFile,
     models: Models,
     /// The way in which recordings become words.
     transcriber: Option<Transcriber>,
@@ -38,6 +41,7 @@ impl Default for Config {
             monthly: None,
             time_zone: "UTC".to_owned(),
             agents: Agents::default(),
+            approvals: ApprovalsFile::default(),
             models: Models::default(),
             transcriber: None,
             digest_at: None,
@@ -58,6 +62,9 @@ impl Config {
         }
         if top.has("digest") {
             config.digest_at = daily_time::read(top.section("digest"));
+        }
+        if top.has("approvals") {
+            config.approvals = ApprovalsFile::read(top.section("approvals"));
         }
         let mut budget = top.section("budget");
         config.daily = budget.dollars("daily");

@@ -10,7 +10,7 @@ use crate::authority::Authority;
 use crate::ledger::{self, Amounts, Reserve, Shortfall};
 use crate::policy::QUESTION;
 use crate::store::{self, Answers, ApprovalRow, CLAIM_WINDOW_MS, HALTED, SKEW_MS};
-use crate::{Deps, ask, owner, person, stake, tool_rules, unknown};
+use crate::{Deps, ask, audit, owner, person, stake, tool_rules, unknown};
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use contracts::approval::{Approval, ApprovalState, Choice, DecideRequest, Decision, Extent};
@@ -194,6 +194,7 @@ pub async fn take(deps: &Deps, word: OwnerDecision<'_>) -> Result<ApprovalRow, D
     let rule = tool_rules::write(deps, &seen, word.extent, by, &attempt);
     let rules = usize::from(rule.is_some());
     batch.extend(rule);
+    batch.push(audit::of_approval(deps, &seen.id, &attempt));
     batch.push(ask::mirror(&seen.id, now_ms));
     batch.push(store::approval_by_id(&seen.id));
     batch.push(store::halted(&seen.task));
@@ -201,7 +202,7 @@ pub async fn take(deps: &Deps, word: OwnerDecision<'_>) -> Result<ApprovalRow, D
     let mut answers = Answers::of(&*deps.sql, batch).await?;
     (0..skipped).for_each(|_| answers.skip());
     let won = answers.any();
-    (0..=rules).for_each(|_| answers.skip());
+    (0..rules + 2).for_each(|_| answers.skip());
     let row: ApprovalRow = answers.one()?.ok_or_else(|| store::unreadable("approval"))?;
     if won {
         tracing::info!(approval = %row.id, by = word.actor, decision = ?word.decision, "decided");

@@ -9,7 +9,7 @@ use crate::actor::{actor, check_text};
 use crate::authority::Authority;
 use crate::store::{self, Answers, ApprovalRow};
 use crate::unwritten::{Order, target};
-use crate::{Deps, ask, unknown};
+use crate::{Deps, ask, audit, unknown};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -173,20 +173,18 @@ fn check_reach(authority: &Authority, task: Option<&TaskId>) -> ApiResult<()> {
     }
 }
 
-/// Writes the halt, unless the same target is already halted by the same authority.
-fn write(deps: &Deps, target: &str, order: &Order, level: &str) -> Statement {
+/// Writes the halt, unless the same target is already halted by the same authority, and its entry in
+/// the audit log.
+fn write(deps: &Deps, target: &str, order: &Order, level: &str) -> [Statement; 2] {
     let text = format!(
         "INSERT INTO halt (id, target, reason, halted_by, at, endpoint, level)
          SELECT ?1, ?2, ?3, ?4, ?5, ?6, {level}
          WHERE NOT EXISTS (SELECT 1 FROM halt t WHERE t.target = ?2 AND t.endpoint = ?6 AND t.resumed_at IS NULL) RETURNING id"
     );
-    Statement::new(text)
-        .bind(format!("hlt_{}", deps.clock.ulid()))
-        .bind(target)
-        .bind(&order.reason)
-        .bind(&order.by)
-        .bind(deps.clock.now_ms())
-        .bind(&order.endpoint)
+    let id = format!("hlt_{}", deps.clock.ulid());
+    let entry = audit::of_halt(deps, &id, target, order);
+    let now_ms = deps.clock.now_ms();
+    [sql!(text, id, target, &order.reason, &order.by, now_ms, &order.endpoint), entry]
 }
 
 /// The halt of this target by this authority.
@@ -233,9 +231,11 @@ async fn halt_task(
     // A run that has ended or was refused is already stopped.
     let level = "CASE WHEN EXISTS (SELECT 1 FROM approvals a WHERE 'task:' || a.task = ?2 AND a.state IN ('consumed', 'rejected', 'expired', 'cancelled')) THEN 'stopped' ELSE 'accepted' END";
     let again = stopped_meanwhile(task.as_str(), &target, now_ms);
+    let [halt, entry] = write(deps, &target, order, level);
     let batch = vec![
         again,
-        write(deps, &target, order, level),
+        halt,
+        entry,
         cancel,
         mirror,
         in_force(&target, order),
@@ -244,6 +244,7 @@ async fn halt_task(
     let mut answers = Answers::of(&*deps.sql, batch).await?;
     answers.skip();
     let new = answers.any();
+    answers.skip();
     let cancelled: Vec<Cancelled> = answers.all()?;
     answers.skip();
     let row: Stored = answers.one()?.ok_or_else(|| store::unreadable("halt"))?;
@@ -309,9 +310,11 @@ async fn halt_all(deps: &Deps, order: &Order) -> ApiResult<(HaltAnswer, StatusCo
         "SELECT event_id AS id FROM approvals WHERE state IN ('approved', 'claimed') AND event_id IS NOT NULL ORDER BY requested_at DESC LIMIT ?1",
         WAKE_MAX
     );
-    let batch = vec![write(deps, "all", order, &level), in_force("all", order), affected];
+    let [halt, entry] = write(deps, "all", order, &level);
+    let batch = vec![halt, entry, in_force("all", order), affected];
     let mut answers = Answers::of(&*deps.sql, batch).await?;
     let new = answers.any();
+    answers.skip();
     let row: Stored = answers.one()?.ok_or_else(|| store::unreadable("halt"))?;
     let events: Vec<Event> = answers.all()?;
     deps.signal.notify(KEY);
@@ -350,16 +353,18 @@ pub async fn resume(
     let authority = Authority::of(who, request.actor.as_deref());
     check_reach(&authority, request.task_id.as_ref())?;
     let target = target(request.task_id.as_ref());
+    let (now_ms, by) = (deps.clock.now_ms(), actor(who, request.actor));
     let end = sql!(
         "UPDATE halt SET resumed_at = ?2, resumed_by = ?3 WHERE target = ?1 AND resumed_at IS NULL AND (?4 OR endpoint = ?5) RETURNING id",
         &target,
-        deps.clock.now_ms(),
-        actor(who, request.actor),
+        now_ms,
+        &by,
         authority == Authority::Owner,
         authority.halts_as()
     );
     let others = sql!("SELECT id FROM halt WHERE target = ?1 AND resumed_at IS NULL", &target);
-    let mut answers = Answers::of(&*deps.sql, vec![end, others]).await?;
+    let entry = audit::of_resume(&deps, &target, &by, now_ms);
+    let mut answers = Answers::of(&*deps.sql, vec![end, others, entry]).await?;
     let (was_held, stays_held) =
         deps.unwritten.lift(request.task_id.as_ref(), authority.halts_as());
     let (lifted, remains) = (answers.any() || was_held, answers.any() || stays_held);

@@ -8,8 +8,10 @@
 
 mod actor;
 mod approvals;
+mod approvals_file;
 mod approve;
 mod ask;
+mod audit;
 mod authority;
 mod backups;
 mod budget;
@@ -43,9 +45,12 @@ mod posting;
 mod press;
 mod recording;
 mod renew;
+mod replay;
 mod request;
 mod review;
 mod reviewed;
+mod rule_check;
+mod rulebook;
 mod settle;
 mod spend;
 mod stake;
@@ -80,7 +85,6 @@ use contracts::calls::{Access, personal_assistant as calls};
 use contracts::{Scope, ServiceName};
 use platform::edge::Routes;
 
-const OWNER: Access = Access::Scopes(&[Scope::Operator]);
 const REQUESTERS: Access = Access::Scopes(&[Scope::Operator, Scope::Agent]);
 
 /// The whole URL map.
@@ -104,6 +108,11 @@ fn routes(deps: &Deps) -> Routes<Deps> {
         .call(calls::ListHalts, halt::list)
         .call(calls::ReadContext, context::read)
         .call(calls::UpdateContext, context::update)
+        .call(calls::ReadPolicy, rulebook::read)
+        .call(calls::UpdatePolicy, rulebook::update)
+        .call(calls::ReplayPolicy, replay::replay)
+        .call(calls::ListAudit, audit::list)
+        .call(calls::VerifyAudit, audit::verify)
         .call(calls::ReadBudget, budget::read)
         .call(calls::UpdateBudget, budget::update)
         .call(calls::Chat, chat::chat)
@@ -128,8 +137,6 @@ fn routes(deps: &Deps) -> Routes<Deps> {
         .call(calls::ReportGivenUp, claim::given_up)
         .call(calls::ReadLedgerStats, stats::ledger_stats)
         .raw(REQUESTERS, "/mcp", post(mcp::serve).get(mcp::unsupported).delete(mcp::unsupported))
-        .planned(OWNER, "/api/policy")
-        .planned(OWNER, "/api/policy/replay")
 }
 
 /// The service.
@@ -138,8 +145,8 @@ pub fn router(deps: Deps) -> Router {
 }
 
 /// Once a second natively, once a minute by cron: pending approvals whose time is over end, runs
-/// that were cut off are posted, deliveries to the chats that failed are retried. Four indexed
-/// look-ups when nothing is due. A
+/// that were cut off are posted, deliveries to the chats that failed are retried, the audit log is
+/// sealed. Five indexed look-ups when nothing is due. A
 /// failure is logged and tried again next time.
 pub async fn tick(deps: &Deps) {
     if let Err(error) = expire::expire_due(deps).await {
@@ -154,6 +161,9 @@ pub async fn tick(deps: &Deps) {
     }
     if let Err(error) = daily::send_due(deps).await {
         tracing::warn!(problem = ?error.0, "the daily digest was not sent; it is tried again");
+    }
+    if let Err(error) = audit::seal(deps).await {
+        tracing::warn!(problem = ?error.0, "the audit log was not sealed; the next tick tries again");
     }
     if let Err(error) = ask::flush_due(deps).await {
         tracing::warn!(problem = ?error.0, "delivering to the chats failed; the next tick tries again");

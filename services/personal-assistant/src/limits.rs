@@ -1,14 +1,15 @@
 //! The limits of the budget: what the owner put, else the file's, else the default.
 
-use crate::Deps;
 use crate::config::DAILY_DEFAULT;
 use crate::ledger::Scope;
 use crate::store::Answers;
+use crate::{Deps, audit};
 use contracts::Micros;
 use platform::edge::ApiResult;
 use platform::ports::{PortResult, Statement};
 use platform::sql;
 use serde::Deserialize;
+use serde_json::json;
 
 #[derive(Deserialize)]
 struct RuleRow {
@@ -61,14 +62,16 @@ impl Limits {
     }
 }
 
-/// Puts a limit in the place of the file's.
-pub fn set_rule(rule: &str, limit: Micros, now_ms: i64, by: &str) -> Statement {
-    sql!(
+/// Puts a limit in the place of the file's, and says so in the audit log.
+pub fn set_rule(deps: &Deps, rule: &str, limit: Micros, by: &str) -> [Statement; 2] {
+    let put = sql!(
         "INSERT INTO budget_rule (rule, limit_u, set_at, set_by) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (rule) DO UPDATE SET limit_u = excluded.limit_u, set_at = excluded.set_at, set_by = excluded.set_by",
         rule,
         limit,
-        now_ms,
+        deps.clock.now_ms(),
         by
-    )
+    );
+    let detail = json!({ "limit": limit });
+    [put, audit::entry(deps, by, "budget.changed", rule, &detail)]
 }

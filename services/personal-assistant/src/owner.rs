@@ -2,24 +2,64 @@
 
 use crate::ledger::{self, Scope};
 use crate::limits::Limits;
-use crate::policy::{COST_THRESHOLD_DEFAULT, Rules};
+use crate::policy::{COST_THRESHOLD_DEFAULT, Condition, Rules};
 use crate::store::Answers;
 use crate::{Deps, store, window};
 use contracts::Micros;
-use contracts::chat::RiskTolerance;
+use contracts::policy::PolicyRule;
 use platform::edge::ApiResult;
 use platform::ports::Statement;
 use platform::sql;
 use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
 use std::collections::HashMap;
+
+/// The row of the rules with conditions.
+pub const CONDITIONS: &str = "rules";
+/// The row that is another one after each change of the rules.
+pub const REVISION_NAME: &str = "revision";
+/// Its value, in a statement.
+pub const REVISION: &str = "(SELECT value FROM personal_context WHERE name = 'revision')";
+/// The rows of the simple settings, and their names on the wire.
+pub const SETTINGS: [(&str, &str); 5] = [
+    ("costThresholdMicros", "costThreshold"),
+    ("riskTolerance", "riskTolerance"),
+    ("allowedAgencies", "allowedAgencies"),
+    ("blockedOperations", "blockedOperations"),
+    ("requiresHumanApproval", "requiresHumanApproval"),
+];
 
 /// Everything of the owner's that decides about a request.
 #[derive(Clone, Debug)]
 pub struct Owner {
     pub rules: Rules,
+    /// The rules with conditions, as they were written.
+    pub conditions: Vec<PolicyRule>,
+    /// The simple settings, by their names on the wire, that were changed while it runs.
+    pub changed: Vec<String>,
+    pub revision: Revision,
     pub time_zone: String,
     /// The limit of a day, wherever it comes from.
     pub daily: Micros,
+}
+
+/// Which change of the rules was the last.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Revision(Option<String>);
+
+impl Revision {
+    /// That of a change.
+    pub fn new(text: String) -> Self {
+        Self(Some(text))
+    }
+    /// Its name; none before the first change.
+    pub fn name(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+    /// Its name as it is stored: JSON.
+    pub fn text(&self) -> Option<String> {
+        self.name().map(|name| Value::from(name).to_string())
+    }
 }
 
 #[derive(Deserialize)]
@@ -34,6 +74,34 @@ impl Owner {
         let zone = window::zone(&self.time_zone).ok_or_else(|| store::unreadable("time zone"))?;
         ledger::scopes(&deps.config, &zone, now_ms, Some(agent))
             .map_err(|_| store::unreadable("calendar"))
+    }
+    /// Goes back to the simple settings of the configuration, and the defaults.
+    pub fn give_up_changes(&mut self, deps: &Deps) {
+        self.rules =
+            Rules { conditions: std::mem::take(&mut self.rules.conditions), ..start(deps) };
+        self.changed.clear();
+    }
+    /// Makes the rules with conditions ready to be compared.
+    ///
+    /// # Errors
+    /// One that cannot be read: it must not pass for one that is not there.
+    pub fn compile(&mut self) -> ApiResult<()> {
+        let compiled = self.conditions.iter().map(Condition::of).collect::<Option<Vec<_>>>();
+        self.rules.conditions = compiled.ok_or_else(|| store::unreadable("rule of the owner"))?;
+        Ok(())
+    }
+}
+
+/// The rules before any change: those of the configuration, else the defaults.
+fn start(deps: &Deps) -> Rules {
+    let file = &deps.config.approvals;
+    Rules {
+        cost_threshold: file.cost_threshold.unwrap_or(COST_THRESHOLD_DEFAULT),
+        risk_tolerance: file.risk_tolerance.unwrap_or_default(),
+        allowed_agencies: file.allowed_agencies.clone().unwrap_or_default(),
+        blocked_operations: file.blocked_operations.clone().unwrap_or_default(),
+        requires_human_approval: file.requires_human_approval.clone().unwrap_or_default(),
+        conditions: Vec::new(),
     }
 }
 
@@ -51,17 +119,37 @@ pub fn statements() -> [Statement; 2] {
 pub fn of(deps: &Deps, answers: &mut Answers) -> ApiResult<Owner> {
     let rows: Vec<Setting> = answers.all()?;
     let kept: HashMap<String, String> = rows.into_iter().map(|row| (row.name, row.value)).collect();
-    let rules = Rules {
-        cost_threshold: Micros(
-            kept_as(&kept, "costThresholdMicros")?.unwrap_or(COST_THRESHOLD_DEFAULT.0),
-        ),
-        risk_tolerance: kept_as::<RiskTolerance>(&kept, "riskTolerance")?.unwrap_or_default(),
-        allowed_agencies: kept_as(&kept, "allowedAgencies")?.unwrap_or_default(),
-        blocked_operations: kept_as(&kept, "blockedOperations")?.unwrap_or_default(),
-        requires_human_approval: kept_as(&kept, "requiresHumanApproval")?.unwrap_or_default(),
-    };
+    let mut rules = start(deps);
+    if let Some(micros) = kept_as(&kept, "costThresholdMicros")? {
+        rules.cost_threshold = Micros(micros);
+    }
+    take(&kept, "riskTolerance", &mut rules.risk_tolerance)?;
+    take(&kept, "allowedAgencies", &mut rules.allowed_agencies)?;
+    take(&kept, "blockedOperations", &mut rules.blocked_operations)?;
+    take(&kept, "requiresHumanApproval", &mut rules.requires_human_approval)?;
+    let changed = SETTINGS.iter().filter(|(stored, _)| kept.contains_key(*stored));
     let time_zone = kept_as(&kept, "timeZone")?.unwrap_or_else(|| deps.config.time_zone.clone());
-    Ok(Owner { rules, time_zone, daily: Limits::found(deps, answers)?.daily().0 })
+    let mut owner = Owner {
+        rules,
+        conditions: kept_as(&kept, CONDITIONS)?.unwrap_or_default(),
+        changed: changed.map(|(_, name)| (*name).to_owned()).collect(),
+        revision: Revision(kept_as(&kept, REVISION_NAME)?),
+        time_zone,
+        daily: Limits::found(deps, answers)?.daily().0,
+    };
+    owner.compile()?;
+    Ok(owner)
+}
+
+fn take<T: DeserializeOwned>(
+    kept: &HashMap<String, String>,
+    name: &str,
+    into: &mut T,
+) -> ApiResult<()> {
+    if let Some(value) = kept_as(kept, name)? {
+        *into = value;
+    }
+    Ok(())
 }
 
 fn kept_as<T: DeserializeOwned>(
@@ -72,4 +160,24 @@ fn kept_as<T: DeserializeOwned>(
         .map(|text| serde_json::from_str(text))
         .transpose()
         .map_err(|_| store::unreadable("rule of the owner"))
+}
+
+/// Writes a row, if the rules are still those of this revision.
+pub fn setting(deps: &Deps, name: &str, value: &Value, seen: &Revision, by: &str) -> Statement {
+    let text = format!(
+        "INSERT INTO personal_context (name, value, set_at, set_by) SELECT ?1, ?2, ?3, ?4 WHERE {REVISION} IS ?5
+         ON CONFLICT (name) DO UPDATE SET value = excluded.value, set_at = excluded.set_at, set_by = excluded.set_by"
+    );
+    sql!(text, name, value.to_string(), deps.clock.now_ms(), by, seen.text())
+}
+
+/// Writes the time zone, which is no rule.
+pub fn time_zone(deps: &Deps, zone: &str, by: &str) -> Statement {
+    sql!(
+        "INSERT INTO personal_context (name, value, set_at, set_by) VALUES ('timeZone', ?1, ?2, ?3)
+         ON CONFLICT (name) DO UPDATE SET value = excluded.value, set_at = excluded.set_at, set_by = excluded.set_by",
+        Value::from(zone).to_string(),
+        deps.clock.now_ms(),
+        by
+    )
 }

@@ -1,14 +1,21 @@
 //! The rules: pure, in one fixed order, so that no rule can be bypassed by another.
 //!
 //! Any forbidding rule → rejected; otherwise any rule that requires the owner → the owner;
-//! otherwise a cost of 0 → approved; otherwise the risk tolerance. The statement that writes the
-//! outcome checks halts and the budget.
+//! otherwise a cost of 0 → approved; otherwise any rule that allows the amount → approved;
+//! otherwise the cost threshold and the risk tolerance. The statement that writes the outcome checks
+//! halts and the budget.
+
+mod condition;
+
+pub use condition::Condition;
 
 use contracts::approval::MonitoringLevel;
 use contracts::chat::RiskTolerance;
 use contracts::graph::Complexity;
+use contracts::policy::RuleEffect;
 use contracts::{Micros, Tokens};
 use platform::agents::Price;
+use std::borrow::Cow;
 
 /// Default cost threshold from which the owner is asked: $10.
 pub const COST_THRESHOLD_DEFAULT: Micros = Micros(10_000_000);
@@ -52,6 +59,15 @@ pub struct Rules {
     pub allowed_agencies: Vec<String>,
     pub blocked_operations: Vec<String>,
     pub requires_human_approval: Vec<String>,
+    /// Rules with conditions.
+    pub conditions: Vec<Condition>,
+}
+
+impl Rules {
+    /// The rules of this effect.
+    fn having(&self, effect: RuleEffect) -> impl Iterator<Item = &Condition> {
+        self.conditions.iter().filter(move |rule| rule.effect == effect)
+    }
 }
 
 /// The request.
@@ -71,6 +87,11 @@ pub struct Ask<'a> {
     pub max_cost: Option<Micros>,
     /// A tool call that the owner allowed beforehand: every rule but that one still counts.
     pub is_allowed: bool,
+    /// The endpoint that it came in by, such as `telegram.main`, where that is known for sure.
+    pub endpoint: Option<&'a str>,
+    /// Work of a sender whom only `*` lets in.
+    pub public: bool,
+    pub now_ms: i64,
 }
 
 impl Ask<'_> {
@@ -94,7 +115,7 @@ pub enum Verdict {
 pub struct Ruling {
     pub verdict: Verdict,
     /// The rules that determined it.
-    pub policies: Vec<&'static str>,
+    pub policies: Vec<Cow<'static, str>>,
     /// A sentence for people.
     pub reason: String,
     /// The amount held and allowed.
@@ -156,7 +177,7 @@ fn wanted(ask: &Ask<'_>) -> Micros {
 pub fn rule(ask: &Ask<'_>, rules: &Rules) -> Ruling {
     let amount = amount(ask);
     let monitoring = monitoring(ask, amount, rules);
-    let is_flat = ask.price == Price::Unknown && ask.estimated == Micros::ZERO;
+    let is_flat = is_unpriced(ask);
     let make = |verdict, policies, reason| Ruling {
         verdict,
         policies,
@@ -166,43 +187,58 @@ pub fn rule(ask: &Ask<'_>, rules: &Rules) -> Ruling {
         monitoring,
         may_be_reviewed: false,
     };
-    if let Some((policy, code, reason)) = forbidden(ask, rules) {
+    if let Some((policy, code, reason)) = forbidden(ask, amount, rules) {
         return make(Verdict::Reject(code), vec![policy], reason);
     }
-    let asks = owner_wanted(ask, amount, rules);
+    let allowing = rules.having(RuleEffect::Allow).find(|rule| rule.fits_amount(ask, amount));
+    let mut asks = owner_wanted(ask, amount, rules);
+    if allowing.is_none() && amount > rules.cost_threshold {
+        let threshold = rules.cost_threshold;
+        let reason = format!("It costs up to {amount}, above your cost threshold ({threshold}).");
+        asks.push((id::COST_THRESHOLD.into(), reason));
+    }
     if !asks.is_empty() {
-        let reasons: Vec<_> = asks.iter().map(|(_, reason)| reason.as_str()).collect();
-        return make(
-            Verdict::AskOwner,
-            asks.iter().map(|(policy, _)| *policy).collect(),
-            reasons.join(" "),
-        );
+        let (policies, reasons): (Vec<_>, Vec<_>) = asks.into_iter().unzip();
+        return make(Verdict::AskOwner, policies, reasons.join(" "));
     }
     if amount == Micros::ZERO {
-        return make(Verdict::Approve, vec![id::FREE_OF_CHARGE], "It costs nothing.".to_owned());
+        let free = vec![id::FREE_OF_CHARGE.into()];
+        return make(Verdict::Approve, free, "It costs nothing.".to_owned());
     }
+    if let Some(rule) = allowing {
+        return make(Verdict::Approve, vec![rule.id.clone().into()], rule.reason());
+    }
+    by_tolerance(amount, rules, make)
+}
+
+/// The word of the risk tolerance on an amount within the cost threshold.
+fn by_tolerance(
+    amount: Micros,
+    rules: &Rules,
+    make: impl Fn(Verdict, Vec<Cow<'static, str>>, String) -> Ruling,
+) -> Ruling {
     let quarter = Micros(rules.cost_threshold.0 / 4);
     match rules.risk_tolerance {
         RiskTolerance::Conservative => make(
             Verdict::AskOwner,
-            vec![id::CONSERVATIVE],
+            vec![id::CONSERVATIVE.into()],
             format!("It costs up to {amount}, and your risk tolerance is conservative."),
         ),
         RiskTolerance::Balanced if amount <= quarter => make(
             Verdict::Approve,
-            vec![id::BALANCED],
+            vec![id::BALANCED.into()],
             format!("Up to {amount} is within a quarter of your cost threshold ({quarter})."),
         ),
         RiskTolerance::Balanced => {
             let reason = format!(
                 "It costs up to {amount}, more than a quarter of your cost threshold ({quarter})."
             );
-            let asks = make(Verdict::AskOwner, vec![id::BALANCED], reason);
+            let asks = make(Verdict::AskOwner, vec![id::BALANCED.into()], reason);
             Ruling { may_be_reviewed: true, ..asks }
         }
         RiskTolerance::Aggressive => make(
             Verdict::Approve,
-            vec![id::AGGRESSIVE],
+            vec![id::AGGRESSIVE.into()],
             format!("Up to {amount} is within your cost threshold ({}).", rules.cost_threshold),
         ),
     }
@@ -222,7 +258,7 @@ pub enum MoreMoney {
 /// Judges a run that has cost `cost`, under the rules that would have judged this amount before the
 /// run. `first` is the amount that it began with: it is raised in steps of that size.
 pub fn more_money(ask: &Ask<'_>, rules: &Rules, cost: Micros, first: Micros) -> MoreMoney {
-    if let Some((_, _, reason)) = forbidden(ask, rules) {
+    if let Some((_, _, reason)) = forbidden(ask, cost, rules) {
         return MoreMoney::Stop(reason);
     }
     let above =
@@ -253,11 +289,17 @@ fn unasked(ask: &Ask<'_>, rules: &Rules) -> Micros {
     if !owner_wanted(ask, Micros::ZERO, rules).is_empty() {
         return Micros::ZERO;
     }
-    match rules.risk_tolerance {
+    let tolerated = match rules.risk_tolerance {
         RiskTolerance::Conservative => Micros::ZERO,
         RiskTolerance::Balanced => Micros(rules.cost_threshold.0 / 4),
         RiskTolerance::Aggressive => rules.cost_threshold,
-    }
+    };
+    let allowed = rules.having(RuleEffect::Allow).filter(|rule| rule.fits(ask));
+    let most = allowed.filter_map(|rule| rule.up_to).fold(tolerated, Micros::max);
+    // From there on a rule asks, or refuses.
+    let restricting = [RuleEffect::Ask, RuleEffect::Forbid].map(|effect| rules.having(effect));
+    let restricting = restricting.into_iter().flatten().filter(|rule| rule.fits(ask));
+    restricting.filter_map(|rule| rule.above).fold(most, Micros::min)
 }
 
 /// The next lower amount of 1, 2 or 5 with zeros behind it, which a person reads at a glance.
@@ -275,14 +317,18 @@ fn round(amount: Micros) -> Micros {
     Micros(digit * unit)
 }
 
-fn forbidden(ask: &Ask<'_>, rules: &Rules) -> Option<(&'static str, &'static str, String)> {
+fn forbidden(
+    ask: &Ask<'_>,
+    amount: Micros,
+    rules: &Rules,
+) -> Option<(Cow<'static, str>, &'static str, String)> {
     // Tool calls and questions come from runs that were approved.
     if !ask.is_for_the_owner()
         && !rules.allowed_agencies.is_empty()
         && !lists(&rules.allowed_agencies, ask.agent)
     {
         return Some((
-            id::ALLOWED_AGENCIES,
+            id::ALLOWED_AGENCIES.into(),
             "agency_not_allowed",
             format!("The agent {} is not among your allowed agencies.", ask.agent),
         ));
@@ -290,44 +336,51 @@ fn forbidden(ask: &Ask<'_>, rules: &Rules) -> Option<(&'static str, &'static str
     let operation = ask.operation.unwrap_or(ask.kind);
     if lists(&rules.blocked_operations, operation) {
         return Some((
-            id::BLOCKED_OPERATIONS,
+            id::BLOCKED_OPERATIONS.into(),
             "blocked_operation",
             format!("You blocked the operation {operation}."),
         ));
     }
-    None
+    // The amount of an unknown price is no amount to be refused for.
+    let amount = if is_unpriced(ask) { Micros::ZERO } else { amount };
+    let rule = rules.having(RuleEffect::Forbid).find(|rule| rule.fits_amount(ask, amount))?;
+    Some((rule.id.clone().into(), "forbidden_by_rule", rule.reason()))
 }
 
-fn owner_wanted(ask: &Ask<'_>, amount: Micros, rules: &Rules) -> Vec<(&'static str, String)> {
+/// Whether the amount only stands for an unknown price.
+fn is_unpriced(ask: &Ask<'_>) -> bool {
+    ask.price == Price::Unknown && ask.estimated == Micros::ZERO
+}
+
+/// What has only the owner decide, whatever another rule allows; the cost threshold is not among it.
+fn owner_wanted(ask: &Ask<'_>, amount: Micros, rules: &Rules) -> Vec<(Cow<'static, str>, String)> {
     let mut found = Vec::new();
     match ask.kind {
         TOOL_CALL if ask.is_allowed => {}
-        TOOL_CALL => found.push((id::TOOL_CALL, "An agent asks before it uses a tool.".to_owned())),
-        QUESTION => found.push((id::QUESTION, "An agent asks you.".to_owned())),
+        TOOL_CALL => {
+            found.push((id::TOOL_CALL.into(), "An agent asks before it uses a tool.".to_owned()))
+        }
+        QUESTION => found.push((id::QUESTION.into(), "An agent asks you.".to_owned())),
         _ => {}
     }
     let names = [ask.operation, Some(ask.kind), Some(ask.agent)];
     if let Some(name) =
         names.into_iter().flatten().find(|name| lists(&rules.requires_human_approval, name))
     {
-        found.push((id::REQUIRES_HUMAN_APPROVAL, format!("You want to be asked about {name}.")));
+        found.push((
+            id::REQUIRES_HUMAN_APPROVAL.into(),
+            format!("You want to be asked about {name}."),
+        ));
     }
     if ask.price == Price::Unknown {
         let fix = format!(
             "The cost of a run of {} is unknown; set estimated_cost, or input_price and output_price, in [agents.{}].",
             ask.agent, ask.agent
         );
-        found.push((id::UNKNOWN_PRICE, fix));
+        found.push((id::UNKNOWN_PRICE.into(), fix));
     }
-    if amount > rules.cost_threshold {
-        found.push((
-            id::COST_THRESHOLD,
-            format!(
-                "It costs up to {amount}, above your cost threshold ({}).",
-                rules.cost_threshold
-            ),
-        ));
-    }
+    let asking = rules.having(RuleEffect::Ask).filter(|rule| rule.fits_amount(ask, amount));
+    found.extend(asking.map(|rule| (rule.id.clone().into(), rule.reason())));
     found
 }
 

@@ -23,7 +23,7 @@ impl Reviewed {
         match verdict {
             ReviewVerdict::Approve => {
                 ruling.verdict = Verdict::Approve;
-                ruling.policies.push(id::MODEL_REVIEW);
+                ruling.policies.push(id::MODEL_REVIEW.into());
                 ruling.reason = format!("The model {model} approved it: “{words}”");
             }
             ReviewVerdict::Pass => {

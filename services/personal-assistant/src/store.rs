@@ -10,7 +10,8 @@
 //! | `claim` | who claimed an approval, and the cost of that run so far | `claim`, `renew` |
 //! | `halt` | halts, in force while `resumed_at` is null | `halt` |
 //! | `person` | the names of approvers who decided | `person` |
-//! | `personal_context` | the owner's rules, one row each that was set | `context` |
+//! | `personal_context` | the owner's rules, one row each that was set | `rulebook`, `context` |
+//! | `audit`, `audit_seal` | who decided and changed what, as a chain | `audit` |
 //! | `chat_message`, `chat_summary` | the owner's chat, append-only, and a summary of its older part | `chat` |
 //! | `memory_fact` | facts about the owner | `memory` |
 //! | `memory_doc`, `memory_term`, `memory_use` | their words and those of messages, for recall, and what an answer was made from | `memory` |
@@ -99,7 +100,7 @@ pub struct ApprovalRow {
 }
 
 /// The `decided_by` of a decision of the rules.
-const BY_RULES: &str = "policy";
+pub const BY_RULES: &str = "policy";
 
 impl ApprovalRow {
     /// Whether a lease with this epoch was released.

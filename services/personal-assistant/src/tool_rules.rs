@@ -7,8 +7,8 @@
 //! a halt of the task or of everything. An approver's rule holds for runs of his endpoint.
 
 use crate::authority::Authority;
-use crate::store::{self, ApprovalRow};
-use crate::{Deps, actor, digests};
+use crate::store::{self, Answers, ApprovalRow};
+use crate::{Deps, actor, audit, digests};
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use contracts::approval::{Extent, ToolRule, ToolRuleList};
@@ -147,13 +147,20 @@ pub async fn remove(
     Extension(who): Extension<Principal>,
     Path(id): Path<String>,
 ) -> ApiResult<Json<ToolRuleList>> {
+    let by = actor::actor(who, None);
     let remove = sql!(
         "UPDATE tool_rule SET removed_at = ?2, removed_by = ?3 WHERE id = ?1 AND removed_at IS NULL RETURNING id",
         &id,
         deps.clock.now_ms(),
-        actor::actor(who, None)
+        &by
     );
-    if deps.sql.query(remove).await?.is_empty() {
+    let told = (by.as_str(), "toolRule.removed", id.as_str());
+    let is_there = "EXISTS (SELECT 1 FROM tool_rule r WHERE r.id = ?5 AND r.removed_at IS NULL)";
+    // Before the removal, so that only a rule that is in force has an entry.
+    let entry = audit::entry_where(&deps, told, &json!({}), is_there);
+    let mut answers = Answers::of(&*deps.sql, vec![entry, remove]).await?;
+    answers.skip();
+    if !answers.any() {
         return Err(ApiError::not_found("rule with this id"));
     }
     list(State(deps)).await

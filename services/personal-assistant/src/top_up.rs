@@ -9,7 +9,7 @@ use crate::store::{Answers, ApprovalRow, ROW};
 use crate::{Deps, digests, owner};
 use contracts::approval::ApprovalState;
 use contracts::task::StopCause;
-use contracts::{AgentId, Micros};
+use contracts::{AgentId, EventId, Micros, Shard};
 use platform::edge::ApiResult;
 use platform::ports::{ClockExt, SqlExt, Statement};
 use platform::sql;
@@ -102,6 +102,8 @@ impl Run<'_> {
     async fn judge(&self, questions: usize) -> ApiResult<(Word, Micros)> {
         let owner = owner::read(self.deps).await?;
         let agent = self.deps.config.agents.agent(&AgentId::new(&self.approval.agent));
+        let event = self.approval.event_id.as_deref();
+        let endpoint = event.and_then(|event| EventId::new(event).shard());
         let ask = Ask {
             agent: &self.approval.agent,
             kind: &self.approval.kind,
@@ -112,6 +114,9 @@ impl Run<'_> {
             flat: Micros::ZERO,
             max_cost: agent.max_cost,
             is_allowed: false,
+            endpoint: endpoint.as_ref().map(Shard::as_str),
+            public: self.approval.public != 0,
+            now_ms: self.now_ms,
         };
         match policy::more_money(&ask, &owner.rules, self.need, self.approval.amount()) {
             MoreMoney::Grant(to) => self.raise(to, None).await,

@@ -10,6 +10,7 @@
 
 mod approving;
 mod asking;
+mod auditing;
 mod backing_up;
 mod breaking_ties;
 mod ceiling;
@@ -25,8 +26,10 @@ mod mcp_attacks;
 mod noticing;
 mod planning;
 mod remembering;
+mod replaying;
 mod reviewing;
 mod round_trips;
+mod rulebook;
 mod ruling;
 mod settling;
 mod thinking;

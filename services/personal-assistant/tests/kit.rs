@@ -31,6 +31,7 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0011_person.sql"),
     include_str!("../../../migrations/0012_memory.sql"),
     include_str!("../../../migrations/0013_review.sql"),
+    include_str!("../../../migrations/0014_audit.sql"),
 ];
 pub const OPERATOR: &str = "token-operator";
 pub const VIEWER: &str = "token-viewer";

@@ -181,17 +181,6 @@ async fn status_and_health_report_the_state() {
 }
 
 #[tokio::test]
-async fn assistant_planned_paths_answer_not_in_this_version() {
-    let bed = Bed::new();
-    for (method, path) in
-        [("GET", "/api/policy"), ("PUT", "/api/policy"), ("POST", "/api/policy/replay")]
-    {
-        let (status, problem) = bed.send(OPERATOR, method, path, Value::Null).await;
-        assert_eq!((status, &problem["code"]), (501, &json!("not_in_this_version")), "{path}");
-    }
-}
-
-#[tokio::test]
 async fn request_above_a_whole_limit_is_refused_without_asking() {
     let bed = Bed::with(json!({"budget": {"daily": 4.0}}));
     for _ in 0..2 {

@@ -16,7 +16,7 @@ use std::path::Path;
 const fn tables(service: ServiceName) -> &'static [&'static str] {
     match service {
         ServiceName::PersonalAssistant => {
-            &["budget", "agents", "models", LIST_KEY, "transcription", "digest"]
+            &["approvals", "budget", "agents", "models", LIST_KEY, "transcription", "digest"]
         }
         ServiceName::AgencyRouter => &["agents", "models", LIST_KEY, "budget"],
         ServiceName::SkillGraphLoader => &[],

@@ -28,6 +28,7 @@ pub(super) const MIGRATIONS: &[(u32, &str)] = &[
     (11, include_str!("../../../../migrations/0011_person.sql")),
     (12, include_str!("../../../../migrations/0012_memory.sql")),
     (13, include_str!("../../../../migrations/0013_review.sql")),
+    (14, include_str!("../../../../migrations/0014_audit.sql")),
 ];
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;

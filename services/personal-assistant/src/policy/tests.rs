@@ -17,6 +17,9 @@ fn ask(dollars: f64) -> Ask<'static> {
         flat: Micros(10_000_000),
         max_cost: None,
         is_allowed: false,
+        endpoint: None,
+        public: false,
+        now_ms: 0,
     }
 }
 fn verdict(ask: &Ask<'_>, rules: &Rules) -> Verdict {

@@ -1,0 +1,158 @@
+//! The audit log: what is in it, and that a change of it is noticed.
+
+use crate::kit::*;
+use platform::ports::Statement;
+use serde_json::{Value, json};
+
+async fn run(bed: &Bed, text: &str) {
+    bed.deps.sql.query(Statement::new(text.to_owned())).await.unwrap();
+}
+
+/// Actions, the oldest first.
+async fn actions(bed: &Bed) -> Vec<String> {
+    let log = bed.get(OPERATOR, "/api/audit").await;
+    let entries = log["entries"].as_array().unwrap();
+    entries.iter().rev().map(|entry| entry["action"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn verdict(bed: &Bed) -> Value {
+    bed.get(VIEWER, "/api/audit/verify").await
+}
+
+/// A bed with a few entries, one of each kind.
+async fn busy() -> Bed {
+    let bed = Bed::new();
+    bed.ask("free", 0.0).await;
+    bed.ask("cheap", 0.5).await;
+    bed.clock.advance(10);
+    let asked = bed.ask("dear", 5.0).await;
+    bed.clock.advance(10);
+    bed.decide(&asked["approvalId"], "approve").await;
+    bed.clock.advance(10);
+    bed.send(OPERATOR, "PUT", "/api/policy", json!({"costThreshold": 7})).await;
+    bed.clock.advance(10);
+    bed.send(OPERATOR, "PUT", "/api/budget", json!({"daily": 30})).await;
+    bed.clock.advance(10);
+    bed.post(OPERATOR, "/api/halt", json!({"all": true, "reason": "lunch"})).await;
+    bed.clock.advance(10);
+    bed.post(OPERATOR, "/api/halt", json!({"all": true})).await;
+    bed.clock.advance(10);
+    bed.post(OPERATOR, "/api/resume", json!({"all": true})).await;
+    bed
+}
+
+#[tokio::test]
+async fn log_has_every_decision_change_and_halt_and_nothing_that_is_free() {
+    let bed = busy().await;
+    assert_eq!(
+        actions(&bed).await,
+        [
+            "approval.approved",
+            "approval.asked",
+            "approval.approved",
+            "policy.changed",
+            "budget.changed",
+            "halt",
+            "resume"
+        ]
+    );
+    let log = bed.get(OPERATOR, "/api/audit").await;
+    let decided = &log["entries"][4];
+    assert_eq!(
+        (&decided["actor"], &decided["detail"]["amountMicros"]),
+        (&json!("api"), &json!(5_000_000))
+    );
+    let changed = &log["entries"][3]["detail"]["costThreshold"];
+    assert_eq!(changed, &json!({"before": 10.0, "after": 7.0}));
+    let (status, _) = bed.send(VIEWER, "GET", "/api/audit", Value::Null).await;
+    assert_eq!(status, 403, "the log names people and work");
+    let page = bed.get(OPERATOR, "/api/audit?limit=2").await;
+    let last = page["entries"][1]["id"].as_str().unwrap();
+    let next = bed.get(OPERATOR, &format!("/api/audit?limit=2&before={last}")).await;
+    assert_eq!(next["entries"][0]["action"], "budget.changed");
+    assert_eq!(bed.send(OPERATOR, "GET", "/api/audit?limit=501", Value::Null).await.0, 422);
+}
+
+#[tokio::test]
+async fn refused_change_leaves_no_entry() {
+    let bed = Bed::new();
+    let asked = bed.ask("dear", 5.0).await;
+    bed.clock.advance(10);
+    bed.decide(&asked["approvalId"], "reject").await;
+    assert_eq!(bed.decide(&asked["approvalId"], "approve").await.0, 409);
+    bed.send(OPERATOR, "PUT", "/api/policy", json!({"costThreshold": -1})).await;
+    bed.send(OPERATOR, "PUT", "/api/policy", json!({"costThreshold": 5, "hash": "other"})).await;
+    bed.post(OPERATOR, "/api/resume", json!({"all": true})).await;
+    bed.send(OPERATOR, "DELETE", "/api/tool-rules/rul_0", Value::Null).await;
+    assert_eq!(actions(&bed).await, ["approval.asked", "approval.rejected"]);
+}
+
+#[tokio::test]
+async fn chain_is_intact_until_an_entry_is_changed_removed_or_added() {
+    let bed = busy().await;
+    personal_assistant::tick(&bed.deps).await;
+    let sound = verdict(&bed).await;
+    assert_eq!(
+        (&sound["intact"], &sound["sealed"], &sound["unsealed"]),
+        (&json!(true), &json!(7), &json!(0))
+    );
+    assert_eq!(sound["head"].as_str().unwrap().len(), 64);
+    for (change, back, place) in [
+        (
+            "UPDATE audit SET actor = 'nobody' WHERE seq = 3",
+            "UPDATE audit SET actor = 'api' WHERE seq = 3",
+            3,
+        ),
+        (
+            "UPDATE audit SET detail = replace(detail, '7.0', '8.0') WHERE seq = 4",
+            "UPDATE audit SET detail = replace(detail, '8.0', '7.0') WHERE seq = 4",
+            4,
+        ),
+        (
+            "UPDATE audit SET at = at + 1 WHERE seq = 1",
+            "UPDATE audit SET at = at - 1 WHERE seq = 1",
+            1,
+        ),
+        ("UPDATE audit SET seq = 99 WHERE seq = 7", "UPDATE audit SET seq = 7 WHERE seq = 99", 7),
+        ("UPDATE audit SET seq = 99 WHERE seq = 2", "UPDATE audit SET seq = 2 WHERE seq = 99", 2),
+    ] {
+        run(&bed, change).await;
+        let broken = verdict(&bed).await;
+        assert_eq!(
+            (&broken["intact"], &broken["brokenAt"]),
+            (&json!(false), &json!(place)),
+            "{change}"
+        );
+        run(&bed, back).await;
+        assert_eq!(verdict(&bed).await, sound, "{back}");
+    }
+    run(&bed, "INSERT INTO audit (id, at, actor, action, subject, detail, seq, hash) VALUES ('aud_x', 0, 'x', 'x', 'x', '{}', 8, 'x')").await;
+    assert_eq!(verdict(&bed).await["brokenAt"], 8);
+    run(&bed, "DELETE FROM audit WHERE seq >= 7").await;
+    assert_eq!(verdict(&bed).await["brokenAt"], 7, "the end is missing");
+}
+
+#[tokio::test]
+async fn restored_log_joins_the_chain_that_is_there() {
+    let bed = busy().await;
+    personal_assistant::tick(&bed.deps).await;
+    let (_, backup) = bed.post(OPERATOR, "/api/backups", Value::Null).await;
+    let mut other = Bed::new();
+    other.deps.objects = bed.deps.objects.clone();
+    other.router = personal_assistant::router(other.deps.clone());
+    other.clock.advance(60_000);
+    other.ask("here", 0.5).await;
+    personal_assistant::tick(&other.deps).await;
+    let (status, restored) =
+        other.post(OPERATOR, "/api/restore", json!({"backup": backup["name"]})).await;
+    assert_eq!(status, 200, "{restored}");
+    let whole = verdict(&other).await;
+    assert_eq!((&whole["intact"], &whole["sealed"]), (&json!(true), &json!(8)), "{whole}");
+}
+
+#[tokio::test]
+async fn two_that_seal_at_once_make_one_chain() {
+    let bed = busy().await;
+    tokio::join!(verdict(&bed), verdict(&bed), personal_assistant::tick(&bed.deps));
+    assert_eq!(verdict(&bed).await["sealed"], 7);
+}
