@@ -164,6 +164,9 @@ pub struct PolicyUpdate {
     /// `rules` is present.
     #[serde(default)]
     pub reset: bool,
+    /// As `?dryRun=true`.
+    #[serde(default)]
+    pub dry_run: bool,
     /// The `hash` of the rules that the change was made from: 409 if they have changed since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hash: Option<String>,

@@ -215,6 +215,7 @@ calls! { PersonalAssistant:
     /// Set limits, or go back to those of the configuration.
     Put UpdateBudget "/api/budget" {
         access: OWNER,
+        callers: [MonitoringDashboard],
         request: BudgetUpdate,
         reply: BudgetAnswer,
         example: r#"{"daily": 50, "monthly": 500}"#,

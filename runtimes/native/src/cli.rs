@@ -5,15 +5,19 @@
 mod graph;
 mod memory;
 mod models;
+mod rules;
 mod schedules;
 mod service;
 mod values;
+mod work;
 
 pub use graph::{Eval, Graph, Import, Reading};
 pub use memory::{Chat, Memory};
 pub use models::{Models, OfModels};
+pub use rules::{Audit, Budget, Fits, Rules, SetRules};
 pub use schedules::{NewSchedule, Schedules};
 pub use service::{Install, Kind, Service, Upgrade};
+pub use work::Work;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
@@ -183,9 +187,26 @@ pub enum Command {
     /// Resume a halted task, or everything
     #[command(after_help = "Example:\n  quintet resume")]
     Resume { task: Option<String> },
-    /// Show the amounts spent, held and left
-    #[command(after_help = "Example:\n  quintet budget --json")]
-    Budget,
+    /// Show the amounts spent, held and left; change the limits
+    #[command(after_help = "Example:\n  quintet budget\n  quintet budget set --daily 20")]
+    Budget {
+        #[command(subcommand)]
+        command: Option<Budget>,
+    },
+    /// Show the rules that decide about requests; try a change on the last 30 days, or make it
+    #[command(
+        after_help = "Example:\n  quintet rules\n  quintet rules allow --agent codegen --up-to 5 --until 7d --try"
+    )]
+    Rules {
+        #[command(subcommand)]
+        command: Option<Rules>,
+    },
+    /// Show who decided and changed what, and whether that log is as it was written
+    #[command(after_help = "Example:\n  quintet audit\n  quintet audit verify")]
+    Audit {
+        #[command(subcommand)]
+        command: Option<Audit>,
+    },
     /// List events and their states
     #[command(after_help = "Example:\n  quintet events --state dead")]
     Events(EventsArgs),
@@ -384,31 +405,6 @@ pub enum Approvals {
         /// Ask again about this call from now on
         #[arg(long, value_name = "ID")]
         remove: Option<String>,
-    },
-}
-
-/// Subcommands for worktrees.
-#[derive(Subcommand)]
-pub enum Work {
-    /// List them
-    #[command(after_help = "Example:\n  quintet work list --json")]
-    List,
-    /// Show the files that one has changed
-    #[command(after_help = "Example:\n  quintet work show codegen-1a2b3c4d")]
-    Show { id: String },
-    /// Show all its changes as a diff, also those that are not committed
-    #[command(after_help = "Example:\n  quintet work diff codegen-1a2b3c4d")]
-    Diff { id: String },
-    /// Commit what is not committed, remove the worktree and keep its branch
-    #[command(after_help = "Example:\n  quintet work keep codegen-1a2b3c4d")]
-    Keep { id: String },
-    /// Remove the worktree and its branch
-    #[command(after_help = "Example:\n  quintet work discard codegen-1a2b3c4d --yes")]
-    Discard {
-        id: String,
-        /// Do not ask
-        #[arg(long)]
-        yes: bool,
     },
 }
 

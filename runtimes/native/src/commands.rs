@@ -1,6 +1,8 @@
 //! The commands. To add one: a variant in `cli.rs` with an example, a file here, a line below.
 
+mod audit;
 mod backup;
+mod budget;
 mod check;
 mod decide;
 mod doctor;
@@ -26,6 +28,7 @@ mod setup;
 mod status;
 mod suggest;
 mod token;
+mod tool_rules;
 mod upgrade;
 mod work;
 
@@ -71,7 +74,9 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Reject { id, reason } => How::reject(reason).tell(&client()?, &id, json).await,
         Command::Halt(halt) => decide::halt(&client()?, halt, json).await,
         Command::Resume { task } => decide::resume(&client()?, task, json).await,
-        Command::Budget => decide::budget(&client()?, json).await,
+        Command::Budget { command } => budget::budget(&client()?, command, json).await,
+        Command::Rules { command } => rules::rules(&client()?, command, json).await,
+        Command::Audit { command } => audit::audit(&client()?, command, json).await,
         Command::Events(asked) => events::events(&client()?, asked, json).await,
         Command::Deliver { ids } => events::deliver(&client()?, &ids, json).await,
         Command::Replay { ids } => events::replay(&client()?, &ids, json).await,

@@ -19,6 +19,10 @@ impl Form {
         let text = self.field(name).trim();
         (!text.is_empty()).then(|| text.to_owned())
     }
+    /// All fields with their values.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
 }
 
 impl<S: Send + Sync> FromRequest<S> for Form {

@@ -22,6 +22,7 @@ mod pages;
 mod probe;
 mod refusal;
 mod remembered;
+mod rule_form;
 mod session;
 mod sla;
 mod stats;
@@ -56,7 +57,7 @@ pub fn route_map(deps: &Deps) -> Vec<(String, bool)> {
 fn routes(deps: &Deps) -> Routes<Deps> {
     use pages::{
         agents, api, approvals, assistant, budget, chats, console, dashboard, event, events, files,
-        graph, halt, health, menu, schedules, sign_in,
+        graph, halt, health, menu, rules, schedules, sign_in,
     };
     let gate = gate::Gate(deps.clone());
     const READERS: Access = Access::Scopes(&[Scope::Viewer, Scope::Operator]);
@@ -99,6 +100,8 @@ fn routes(deps: &Deps) -> Routes<Deps> {
         .page(&gate, menu::APPROVALS.path, get(approvals::show))
         .page(&gate, "/dashboard/approvals/{id}", get(approvals::show_one))
         .page(&gate, "/dashboard/approvals/{id}/decide", post(approvals::decide))
+        .page(&gate, menu::RULES.path, get(rules::show))
+        .page(&gate, "/dashboard/rules/change", post(rules::change))
         .page(&gate, menu::ASSISTANT.path, get(assistant::show))
         .page(&gate, "/dashboard/assistant/say", post(assistant::say))
         .page(&gate, "/dashboard/assistant/pin", post(assistant::pin))
@@ -108,7 +111,7 @@ fn routes(deps: &Deps) -> Routes<Deps> {
         .page(&gate, menu::SCHEDULES.path, get(schedules::show))
         .page(&gate, "/dashboard/schedules/remove", post(schedules::remove))
         .page(&gate, menu::HEALTH.path, get(health::show))
-        .page(&gate, menu::BUDGET.path, get(budget::show))
+        .page(&gate, menu::BUDGET.path, get(budget::show).post(budget::change))
         .page(&gate, menu::CHATS.path, get(chats::show).post(chats::attempt))
         .page(&gate, "/dashboard/chats/finish", post(chats::finish))
         .page(&gate, "/dashboard/chats/decline", post(chats::decline))

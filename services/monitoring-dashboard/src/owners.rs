@@ -3,11 +3,13 @@
 use crate::Deps;
 use bytes::Bytes;
 use contracts::approval::{Approval, ApprovalsQuery, DecideRequest, WaitQuery};
-use contracts::budget::BudgetAnswer;
+use contracts::audit::{AuditList, AuditQuery, AuditVerdict};
+use contracts::budget::{BudgetAnswer, BudgetUpdate};
 use contracts::calls::agency_router::{GiveFeedback, ReadPool, ReadRoutingStats};
 use contracts::calls::personal_assistant::{
-    Chat, Decide, EditFact, ForgetFact, Halt, ListApprovals, ListFacts, ListHalts, ReadApproval,
-    ReadBudget, ReadChat, ReadLedgerStats, Resume,
+    Chat, Decide, EditFact, ForgetFact, Halt, ListApprovals, ListAudit, ListFacts, ListHalts,
+    ReadApproval, ReadBudget, ReadChat, ReadLedgerStats, ReadPolicy, Resume, UpdateBudget,
+    UpdatePolicy, VerifyAudit,
 };
 use contracts::calls::skill_graph_loader::{
     ListVersions, ReadDiff, ReadMap, ReadReport, Rollback, Search,
@@ -29,6 +31,7 @@ use contracts::graph::{
 use contracts::halt::{HaltAnswer, HaltList, HaltRequest, ResumeAnswer, ResumeRequest};
 use contracts::memory::{Fact, FactUpdate, MemoryQuery};
 use contracts::monitoring::{InboxStats, LedgerStats, SinceQuery};
+use contracts::policy::{Policy, PolicyChange, PolicyUpdate};
 use contracts::routing::{DecisionRow, Feedback, PoolMember, RoutingStats};
 use contracts::run_log::EventLog;
 use contracts::schedule::ScheduleList;
@@ -123,6 +126,27 @@ pub async fn halts(deps: &Deps) -> Asked<HaltList> {
 
 pub async fn budget(deps: &Deps) -> Asked<BudgetAnswer> {
     ask::<ReadBudget>(deps, &(), &()).await
+}
+
+pub async fn change_budget(deps: &Deps, update: &BudgetUpdate) -> Asked<BudgetAnswer> {
+    deps.calls.ask::<UpdateBudget>(&(), update).await
+}
+
+pub async fn policy(deps: &Deps) -> Asked<Policy> {
+    ask::<ReadPolicy>(deps, &(), &()).await
+}
+
+/// Tries or makes a change of the rules.
+pub async fn change_policy(deps: &Deps, update: &PolicyUpdate) -> Asked<PolicyChange> {
+    deps.calls.ask::<UpdatePolicy>(&(), update).await
+}
+
+pub async fn audit(deps: &Deps, limit: u32) -> Asked<AuditList> {
+    ask::<ListAudit>(deps, &(), &AuditQuery { before: None, limit: Some(limit) }).await
+}
+
+pub async fn audit_verdict(deps: &Deps) -> Asked<AuditVerdict> {
+    ask::<VerifyAudit>(deps, &(), &()).await
 }
 
 pub async fn chat_history(deps: &Deps, session: &str) -> Asked<ChatHistory> {
@@ -220,7 +244,9 @@ pub async fn log(deps: &Deps, id: &EventId) -> Asked<EventLog> {
 /// An event once it differs from this cursor, or after a while.
 pub async fn event_after(deps: &Deps, id: &str, after: Option<String>) -> Asked<EventDetail> {
     let wait = if after.is_some() { WAIT_S } else { 0 };
-    ask::<ReadEvent>(deps, &EventId::from(id), &EventQuery { wait, after }).await
+    let (id, query) = (EventId::from(id), EventQuery { wait, after });
+    let patience_ms = PAGE_PATIENCE_MS + i64::from(wait) * 1000;
+    within(deps, patience_ms, deps.calls.ask::<ReadEvent>(&id, &query)).await
 }
 
 /// Sends the kept answer of an event again.

@@ -24,6 +24,7 @@ pub mod menu;
 pub mod program_log;
 pub mod prose;
 pub mod refusal;
+pub mod rules;
 pub mod schedules;
 pub mod sign_in;
 pub mod signs;

@@ -39,7 +39,7 @@ pub async fn update(
     JsonBody(update): JsonBody<PolicyUpdate>,
 ) -> ApiResult<Json<PolicyChange>> {
     let known = known_agents(&deps, &update).await;
-    if query.dry_run {
+    if query.dry_run || update.dry_run {
         let owner = owner::read(&deps).await?;
         let after = changed(&deps, &owner, &update, &known, "dry run")?;
         let policy = policy_of(&deps, &after)?;

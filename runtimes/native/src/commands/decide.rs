@@ -1,13 +1,13 @@
-//! The owner's commands: approvals, halt and resume, the budget.
+//! The owner's commands: approvals, halt and resume.
 
-use super::rules;
+use super::tool_rules;
 use crate::cli::{Approvals, HaltArgs};
 use crate::client::Client;
 use crate::exit::{No, Usage};
 use crate::terminal::{say, say_json, table};
 use anyhow::Result;
 use contracts::approval::{ApprovalState, ApprovalsQuery, DecideRequest, Decision, Extent};
-use contracts::calls::personal_assistant::{Decide, Halt, ListApprovals, ReadBudget, Resume};
+use contracts::calls::personal_assistant::{Decide, Halt, ListApprovals, Resume};
 use contracts::halt::{HaltRequest, ResumeRequest};
 use contracts::{ApprovalId, TaskId};
 use platform::text::short;
@@ -23,7 +23,7 @@ pub async fn approvals(
     as_json: bool,
 ) -> Result<()> {
     if let Some(Approvals::Rules { remove }) = command {
-        return rules::rules(client, remove, as_json).await;
+        return tool_rules::rules(client, remove, as_json).await;
     }
     if state != "all" && ApprovalState::parse(state).is_none() {
         let known = ApprovalState::ALL.map(ApprovalState::as_str).join(", ");
@@ -171,33 +171,5 @@ pub async fn resume(client: &Client, task: Option<String>, as_json: bool) -> Res
     if !answer.success && answer.task_id.is_some() {
         return Err(No(answer.message).into());
     }
-    Ok(())
-}
-
-/// `quintet budget`.
-///
-/// # Errors
-/// When the server refuses.
-pub async fn budget(client: &Client, as_json: bool) -> Result<()> {
-    let answer = client.ask::<ReadBudget>(&(), &()).await?;
-    if as_json {
-        say_json(&answer);
-        return Ok(());
-    }
-    let rows: Vec<Vec<String>> = answer
-        .scopes
-        .iter()
-        .map(|row| {
-            let money =
-                [row.limit, row.spent, row.held, row.remaining].map(|micros| micros.to_string());
-            [
-                vec![row.scope.clone(), row.label.clone()],
-                money.to_vec(),
-                vec![row.source.clone(), row.resets_at.clone()],
-            ]
-            .concat()
-        })
-        .collect();
-    say(&table(&["SCOPE", "WINDOW", "LIMIT", "SPENT", "HELD", "LEFT", "FROM", "RESETS"], &rows));
     Ok(())
 }

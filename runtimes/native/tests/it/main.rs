@@ -44,6 +44,7 @@ mod recorder;
 mod reload;
 mod repositories;
 mod requests;
+mod rules;
 mod runaways;
 mod runs;
 mod schedules;

@@ -1,25 +1,32 @@
 //! The budget: limits, posted costs, holds, and how to change it.
 
-use super::layout::{Frame, gap, title};
+use super::layout::{Frame, Noted, gap, title};
 use super::menu;
 use super::signs;
-use crate::refusal::PageResult;
+use crate::answer::see;
+use crate::refusal::{Friendly, PageResult};
 use crate::session::Owner;
 use crate::stats::cents;
-use crate::{Deps, owners, sla};
-use axum::extract::State;
-use contracts::Micros;
-use contracts::budget::BudgetScope;
+use crate::{Config, Deps, Form, owners, sla};
+use axum::extract::{Query, State};
+use contracts::budget::{BudgetScope, BudgetUpdate};
 use contracts::monitoring::LedgerStats;
+use contracts::{ErrorCode, Micros};
 use futures_util::future::join3;
 use maud::{Markup, html};
 
+const CHANGE: &str = "budget";
+
 /// `GET /dashboard/budget`.
-pub async fn show(State(deps): State<Deps>, owner: Owner) -> PageResult {
+pub async fn show(
+    State(deps): State<Deps>,
+    owner: Owner,
+    Query(noted): Query<Noted>,
+) -> PageResult {
     let (ledger, halts, budget) =
         join3(owners::ledger(&deps), owners::halts(&deps), owners::budget(&deps)).await;
     let ledger = ledger.ok();
-    let frame = Frame::of(&deps, &owner, ledger.as_ref(), halts.ok(), "");
+    let frame = Frame::of(&deps, &owner, ledger.as_ref(), halts.ok(), &noted.note);
     let body = html! {
         (title("Budget", "Your limits, the money spent, and the money held for approved work."))
         @match budget {
@@ -29,14 +36,56 @@ pub async fn show(State(deps): State<Deps>, owner: Owner) -> PageResult {
         @if let Some(ledger) = &ledger { (fortnight(ledger)) }
         section.panel {
             h2 { "Change it" }
-            p { "Set the initial values in " code { "quintet.toml" } ":" }
+            (form(&deps.config, &owner))
+            p.quiet { "Limits of an agent's day and those to start with are in the configuration:" }
             pre { code { "[budget]\ndaily = 50.00\nmonthly = 500.00\n\n[agents.codegen]\ndaily_budget = 20.00" } }
-            p.quiet { "At runtime, " code { "PUT /api/budget" } " of personal-assistant overrides \
-                them until you reset it. At the limit, new work is refused before it starts; \
-                running work is never cut off." }
+            p.quiet { "At the limit new work is refused before it starts. A run that reports what it \
+                costs is asked about or ended before it goes over." }
         }
     };
     Ok(frame.page(&menu::BUDGET, menu::BUDGET.title, body))
+}
+
+fn form(config: &Config, owner: &Owner) -> Markup {
+    html! {
+        form.stack method="post" action=(config.url(menu::BUDGET.path)) {
+            input type="hidden" name="token" value=(owner.token(CHANGE));
+            label { "A day, in dollars; empty: as it is"
+                input type="number" name="daily" min="0" step="0.01";
+            }
+            label { "A month, in dollars; empty: as it is"
+                input type="number" name="monthly" min="0" step="0.01";
+            }
+            div.links {
+                button.primary { "Save" }
+                button name="reset" value="true" { "Go back to the configuration" }
+            }
+        }
+    }
+}
+
+/// `POST /dashboard/budget`.
+pub async fn change(State(deps): State<Deps>, owner: Owner, form: Form) -> PageResult {
+    owner.require(&form, CHANGE)?;
+    let dollars = |field: &str| match form.filled(field) {
+        None => Ok(None),
+        Some(text) => match text.parse().ok().and_then(Micros::from_dollars) {
+            Some(amount) => Ok(Some(amount)),
+            None => Err(Friendly::new(
+                ErrorCode::InvalidField,
+                format!("The limit {text} is not a number of dollars."),
+            )
+            .fix("Go back and correct it.")),
+        },
+    };
+    let reset = form.field("reset") == "true";
+    let update = if reset {
+        BudgetUpdate { reset, ..BudgetUpdate::default() }
+    } else {
+        BudgetUpdate { daily: dollars("daily")?, monthly: dollars("monthly")?, reset }
+    };
+    owners::change_budget(&deps, &update).await?;
+    Ok(see(&deps.config.url("/dashboard/budget?note=budgeted")))
 }
 
 fn card(scope: &BudgetScope) -> Markup {
@@ -54,7 +103,7 @@ fn card(scope: &BudgetScope) -> Markup {
                 dt { "Held" } dd { (cents(scope.held)) }
                 dt { "Left" } dd { (cents(scope.remaining)) }
                 dt { "Resets" } dd { (signs::time(&scope.resets_at)) }
-                dt { "Set by" } dd { @match scope.source.as_str() { "api" => "the API", "file" => "quintet.toml", _ => "default" } }
+                dt { "Set by" } dd { @match scope.source.as_str() { "api" => "changed at runtime", "file" => "quintet.toml", _ => "default" } }
             }
         }
     }

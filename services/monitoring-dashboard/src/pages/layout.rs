@@ -122,6 +122,8 @@ fn notice(name: &str) -> Option<&'static str> {
         "restored" => "It gets tasks again.",
         "remembered" => "Changed. It holds from the next message on.",
         "forgotten" => "Forgotten. No model sees it, nor the message that said it, again.",
+        "ruled" => "Saved. It holds from the next request on.",
+        "budgeted" => "Saved. A lower limit refuses new work only.",
         "unscheduled" => "Removed. It comes no more.",
         "delivered" => "Sent again. The agent does not run again.",
         "replayed" => "Replayed. The event goes through all stages again.",

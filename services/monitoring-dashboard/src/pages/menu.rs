@@ -23,6 +23,7 @@ menu! {
     OVERVIEW: "Overview", "/dashboard", "Overview";
     EVENTS: "Events", "/dashboard/events", "Events";
     APPROVALS: "Approvals", "/dashboard/approvals", "Approvals";
+    RULES: "Rules", "/dashboard/rules", "Rules";
     ASSISTANT: "Assistant", "/dashboard/assistant", "Assistant";
     AGENTS: "Agents", "/dashboard/agents", "Agents";
     SCHEDULES: "Schedules", "/dashboard/schedules", "Schedules";

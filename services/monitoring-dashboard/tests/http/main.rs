@@ -15,6 +15,7 @@ mod figures;
 mod first_steps;
 mod page_key;
 mod pages;
+mod rules;
 mod schedules;
 mod sign_in;
 mod world;

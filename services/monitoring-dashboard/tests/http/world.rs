@@ -136,6 +136,7 @@ fn assistant_fake(world: &Arc<World>, fakes: &Neighbours) {
     let w = world.clone();
     fakes.on::<Decide>(move |id, request| w.decide(&id, request));
     memory_fake(fakes);
+    super::rules::answer(fakes);
 }
 
 fn memory_fake(fakes: &Neighbours) {
