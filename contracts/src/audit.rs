@@ -62,8 +62,8 @@ pub struct AuditVerdict {
     pub sealed: i64,
     /// Entries that are not in the chain yet; they join it within a minute.
     pub unsealed: i64,
-    /// The hash of the newest sealed entry. Whoever keeps it elsewhere can tell later that the log
-    /// was not written anew.
+    /// The hash of the newest sealed entry. An owner who keeps it elsewhere can tell later that
+    /// the log was not written anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<String>,
     /// The place of the first entry that is not what was sealed, or is missing.

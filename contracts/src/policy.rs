@@ -51,8 +51,8 @@ impl std::fmt::Display for RuleEffect {
     }
 }
 
-/// A rule with conditions. It fits a request that fulfils all of them; an empty list fits everything.
-/// Names are compared exactly, without case.
+/// A rule with conditions. It fits a request that fulfils all of them; an empty list fits
+/// everything. Names are compared exactly, without case.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

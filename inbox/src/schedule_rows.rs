@@ -21,6 +21,17 @@ pub struct ScheduleSpec {
     pub on_missed: OnMissed,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentId>,
+    /// The approver in whose name it runs: the one of its chat when it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approver: Option<String>,
+}
+
+impl ScheduleSpec {
+    /// Whether both were written alike; the approver at the time may be another.
+    pub fn is_alike(&self, other: &Self) -> bool {
+        let bare = |spec: &Self| Self { approver: None, ..spec.clone() };
+        bare(self) == bare(other)
+    }
 }
 
 /// A schedule as it is kept.
@@ -57,10 +68,14 @@ pub(super) fn all(context: &Context<'_>) -> PortResult<Vec<StoredSchedule>> {
     )
 }
 
-/// Those that want attention, a few at a time.
+/// A last time so far ahead of the clock was computed while the clock was wrong.
+pub(super) const AHEAD_MS: i64 = 5 * 60_000;
+
+/// Those that want attention, a few at a time; also those that were planned by a clock which was
+/// ahead.
 pub(super) fn due(context: &Context<'_>) -> PortResult<Vec<StoredSchedule>> {
     context.all(
-        &format!("SELECT {COLUMNS} FROM schedule s WHERE s.shard = ?1 AND s.look_ms <= ?2 ORDER BY s.look_ms, s.name LIMIT {DUE_MAX}"),
+        &format!("SELECT {COLUMNS} FROM schedule s WHERE s.shard = ?1 AND (s.look_ms <= ?2 OR s.look_ms IS NOT NULL AND s.last_ms > ?2 + {AHEAD_MS}) ORDER BY s.look_ms, s.name LIMIT {DUE_MAX}"),
         args![context.shard.as_str(), context.now_ms],
     )
 }

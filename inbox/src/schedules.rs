@@ -10,6 +10,8 @@ use super::{
     Accepted, Context, Draft, NewEvent, NewSaid, ScheduleSpec, StoredSchedule, args, json, outbox,
     transcript,
 };
+use contracts::EventId;
+use contracts::event::Stage;
 use contracts::schedule::{DueTime, MadeBy};
 use platform::ports::PortResult;
 use serde::{Deserialize, Serialize};
@@ -22,6 +24,8 @@ const ENDED_KEPT_MS: i64 = 30 * 24 * 3_600_000;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SyncSchedules {
     pub wanted: Vec<ScheduleSpec>,
+    /// The names of all schedules of the configuration, also of other inboxes.
+    pub names: Vec<String>,
 }
 
 /// Makes a schedule by the API; changes nothing if there is a live one of this name.
@@ -126,22 +130,26 @@ impl SyncSchedules {
                 delete(context, &gone.name)?;
             }
         }
+        let of_api = kept.iter().filter(|kept| kept.made_by == MadeBy::Api);
+        for other in of_api.filter(|kept| self.names.contains(&kept.name)) {
+            delete(context, &other.name)?;
+            replaced.push(other.name.clone());
+        }
         for spec in self.wanted {
             let known = kept.iter().find(|kept| kept.name == spec.name);
             match known {
-                Some(known) if known.made_by == MadeBy::File && known.spec == spec => {}
+                Some(known) if known.made_by == MadeBy::File && known.spec.is_alike(&spec) => {}
                 Some(known)
                     if known.made_by == MadeBy::File && known.spec.timing == spec.timing =>
                 {
+                    // Its question is about the schedule as it was.
+                    close(context, &spec.name)?;
                     context.exec(
                         "UPDATE schedule SET spec = ?3 WHERE shard = ?1 AND name = ?2",
                         args![context.shard.as_str(), &spec.name, json(&spec)?],
                     )?;
                 }
                 _ => {
-                    if known.is_some_and(|known| known.made_by == MadeBy::Api) {
-                        replaced.push(spec.name.clone());
-                    }
                     delete(context, &spec.name)?;
                     insert(context, &spec, MadeBy::File, None, context.now_ms)?;
                 }
@@ -166,7 +174,9 @@ impl MakeSchedule {
             return one(context, &self.spec.name);
         }
         // The same again has the same answer.
-        let same = |known: &StoredSchedule| known.made_by == MadeBy::Api && known.spec == self.spec;
+        let same = |known: &StoredSchedule| {
+            known.made_by == MadeBy::Api && known.spec.is_alike(&self.spec)
+        };
         Ok(known.filter(same))
     }
 }
@@ -196,9 +206,15 @@ impl FireSchedule {
             return Ok(Fired::default());
         };
         let (mut last_ms, mut last_event, mut accepted) = (known.last_ms, known.last_event, None);
+        let mut note = self.note;
         match self.firing {
-            Firing::Planned => {}
+            // A time that is still to come was no due time.
+            Firing::Planned => last_ms = last_ms.map(|last| last.min(context.now_ms)),
             Firing::Skipped { at_ms } => last_ms = Some(at_ms),
+            Firing::Run { at_ms, .. } if is_open(context, last_event.as_ref())? => {
+                last_ms = Some(at_ms);
+                note = Some("The run before is still open, so this time passed.".to_owned());
+            }
             Firing::Run { at_ms, event } => {
                 let done = accept(context, *event)?;
                 last_ms = Some(at_ms);
@@ -215,7 +231,7 @@ impl FireSchedule {
             Firing::Later { look_ms } => {
                 context.exec(
                     "UPDATE schedule SET look_ms = ?3, note = ?4 WHERE shard = ?1 AND name = ?2",
-                    args![context.shard.as_str(), &self.name, look_ms, self.note],
+                    args![context.shard.as_str(), &self.name, look_ms, note],
                 )?;
                 return Ok(Fired { moved: true, accepted: None });
             }
@@ -231,11 +247,24 @@ impl FireSchedule {
                 due_local,
                 last_ms,
                 last_event.map(|event| event.0),
-                self.note
+                note
             ],
         )?;
         Ok(Fired { moved: true, accepted })
     }
+}
+
+/// Whether an event has not ended: a halt, a missing gateway or a slow run must not pile up what
+/// comes again and again.
+fn is_open(context: &Context<'_>, event: Option<&EventId>) -> PortResult<bool> {
+    #[derive(Deserialize)]
+    struct Found {
+        state: Stage,
+    }
+    let Some(event) = event else { return Ok(false) };
+    let sql = "SELECT state FROM event WHERE id = ?1";
+    let found = context.one::<Found>(sql, args![event.as_str()])?;
+    Ok(found.is_some_and(|found| !found.state.is_final()))
 }
 
 impl FindQuestion {

@@ -14,6 +14,8 @@ pub struct NoteUndelivered {
     pub chat: String,
     pub message: String,
     pub error: String,
+    /// Only of a message to exactly this chat: where anybody may say so, as in mail.
+    pub exact: bool,
 }
 
 /// Result of [`NoteUndelivered`].
@@ -39,7 +41,11 @@ struct Known {
 
 impl NoteUndelivered {
     pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Undelivered> {
-        let Some(mut row) = outbox::with_part(context, &self.message, MESSAGES_MAX)? else {
+        let found = outbox::with_part(context, &self.message, MESSAGES_MAX)?;
+        if found.as_ref().is_some_and(|row| self.exact && row.target.chat != self.chat) {
+            return Ok(Undelivered::Unknown);
+        }
+        let Some(mut row) = found else {
             let sql = "SELECT COUNT(*) FROM outbox WHERE shard = ?1 AND state = 'sending' AND target ->> 'chat' = ?2";
             let sending = context.number(sql, args![context.shard.as_str(), &self.chat])?;
             return Ok(if sending > 0 { Undelivered::Sending } else { Undelivered::Unknown });
@@ -82,7 +88,12 @@ mod tests {
     use crate::{Enqueue, Part, RecordSent, SentReport};
 
     fn note(message: &str) -> NoteUndelivered {
-        NoteUndelivered { chat: "7".into(), message: message.into(), error: "too late".into() }
+        NoteUndelivered {
+            chat: "7".into(),
+            message: message.into(),
+            error: "too late".into(),
+            exact: false,
+        }
     }
 
     #[tokio::test]

@@ -151,7 +151,10 @@ async fn question_is_answered_once_and_a_newer_due_time_closes_it() {
 #[tokio::test]
 async fn schedules_of_the_file_are_taken_up_by_name_and_keep_their_due_time() {
     let bed = Bed::new();
-    let sync = |wanted: &[ScheduleSpec]| SyncSchedules { wanted: wanted.to_vec() };
+    let sync = |wanted: &[ScheduleSpec]| SyncSchedules {
+        wanted: wanted.to_vec(),
+        names: wanted.iter().map(|spec| spec.name.clone()).collect(),
+    };
     due_now(&bed, "mine").await;
     due_now(&bed, "both").await;
     let (both, new) = (spec("both", "of the file"), spec("new", "hello"));
@@ -211,4 +214,68 @@ async fn schedule_that_cannot_be_read_stops_no_inbox() {
     let odd: StoredSchedule = serde_json::from_value(stored).unwrap();
     assert_eq!(odd.spec, ScheduleSpec::default());
     assert!(bed.inbox.ask(&shard, NextDue).await.is_ok());
+}
+
+#[tokio::test]
+async fn due_time_passes_while_the_run_before_is_open() {
+    let bed = Bed::new();
+    let first = due_now(&bed, "often").await;
+    let ran = bed.send(fire(&first)).await.accepted.unwrap();
+    bed.clock.advance(3_600_000);
+    let second = schedules(&bed).await.remove(0);
+    let passed = bed.send(fire(&second)).await;
+    assert!(passed.moved && passed.accepted.is_none());
+    let known = schedules(&bed).await.remove(0);
+    assert_eq!(known.note.as_deref(), Some("The run before is still open, so this time passed."));
+    assert_eq!((known.last_event, known.last_ms), (Some(ran.event), second.due_ms));
+    assert_eq!(bed.inbox.rows("event"), 1);
+}
+
+#[tokio::test]
+async fn name_of_the_file_takes_the_one_of_the_api_in_every_inbox() {
+    let bed = Bed::new();
+    due_now(&bed, "digest").await;
+    let elsewhere = SyncSchedules { wanted: Vec::new(), names: vec!["digest".to_owned()] };
+    assert_eq!(bed.send(elsewhere).await, ["digest"]);
+    assert!(schedules(&bed).await.is_empty());
+}
+
+#[tokio::test]
+async fn change_of_the_file_closes_the_question_about_the_schedule_as_it_was() {
+    let bed = Bed::new();
+    let sync = |message: &str| SyncSchedules {
+        wanted: vec![spec("clean", message)],
+        names: vec!["clean".to_owned()],
+    };
+    bed.send(sync("clean temp")).await;
+    let fresh = schedules(&bed).await.remove(0);
+    let ask =
+        FireSchedule { due_ms: None, ..asked(&StoredSchedule { due_ms: Some(7), ..fresh }, "t") };
+    assert!(bed.send(ask).await.moved);
+    bed.send(sync("clean prod")).await;
+    let find = FindQuestion { token_hash: Some("t".to_owned()), name: None };
+    assert!(bed.send(find).await.is_none());
+}
+
+#[tokio::test]
+async fn schedule_that_a_wrong_clock_has_planned_is_planned_again() {
+    let bed = Bed::new();
+    let (right, ahead) = (bed.clock.now_ms(), 10 * 365 * 24 * 3_600_000);
+    due_now(&bed, "often").await;
+    bed.clock.advance(ahead);
+    let seen = schedules(&bed).await.remove(0);
+    let skips = Firing::Skipped { at_ms: right + ahead };
+    let next = Some(at(right + ahead + 3_600_000));
+    bed.send(FireSchedule { firing: skips, next, ..fire(&seen) }).await;
+    bed.clock.set(right + 1_000);
+    let due = bed.work(0, 1).await.schedules;
+    assert_eq!(due.len(), 1, "its last time is years ahead");
+    let plan = FireSchedule {
+        firing: Firing::Planned,
+        next: Some(at(right + 3_600_000)),
+        ..fire(&due[0])
+    };
+    assert!(bed.send(plan).await.moved);
+    assert!(bed.work(0, 1).await.schedules.is_empty(), "once");
+    assert_eq!(schedules(&bed).await.remove(0).due_ms, Some(right + 3_600_000));
 }

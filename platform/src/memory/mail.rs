@@ -90,7 +90,7 @@ impl Mail for MemoryMail {
         let newest = state.messages.last().map_or(0, |last| last.uid);
         let page = Page { validity: state.validity, newest, ..Page::default() };
         match behind {
-            Behind::Message { validity, uid, since_ms } if validity == state.validity => {
+            Behind::Message { validity, uid, since_ms, .. } if validity == state.validity => {
                 let since_ms = since_ms.unwrap_or(i64::MIN);
                 let is_new =
                     |message: &&Received| message.uid > uid && message.received_ms >= since_ms;

@@ -103,6 +103,9 @@ pub enum Behind {
         uid: u32,
         /// Only those that came since this day, milliseconds since the epoch.
         since_ms: Option<i64>,
+        /// A first message that the server does not hand over counts as one that cannot be read;
+        /// else the look fails.
+        gives_up: bool,
     },
 }
 
@@ -146,6 +149,9 @@ pub struct Received {
     pub from: Option<String>,
     /// The name beside it.
     pub from_name: Option<String>,
+    /// The addresses of its one header `To` and its one header `Cc`, in lower case; empty where
+    /// there are several of either, of which a server that checks them may have seen others.
+    pub to: Vec<String>,
     pub subject: String,
     /// The first header `Authentication-Results`, on one line.
     pub authentication: Option<String>,
@@ -162,6 +168,8 @@ pub struct Received {
     /// The writer of those.
     pub forwarded_by: Option<String>,
     pub files: Vec<OfferedFile>,
+    /// Further files, of which there are too many.
+    pub more_files: u32,
     /// Bytes of a message that is too long, whose files were not read.
     pub too_long: Option<u64>,
     /// It cannot be read: its beginning.

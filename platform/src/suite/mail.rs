@@ -45,7 +45,9 @@ pub async fn check(mail: &dyn Mail, account: &MailAccount) {
     let page = mail.fetch(account, Behind::Newest).await.unwrap();
     assert_eq!((page.newest, page.messages.len(), page.has_more), (3, 0, false), "{page:?}");
     let validity = page.validity;
-    let behind = |uid| mail.fetch(account, Behind::Message { validity, uid, since_ms: None });
+    let behind = |uid| {
+        mail.fetch(account, Behind::Message { validity, uid, since_ms: None, gives_up: false })
+    };
     let page = behind(1).await.unwrap();
     assert_eq!(page.messages.iter().map(|message| message.uid).collect::<Vec<_>>(), [2, 3]);
     for (got, (_, wanted)) in page.messages.iter().zip(&messages()[1..]) {
@@ -54,7 +56,7 @@ pub async fn check(mail: &dyn Mail, account: &MailAccount) {
         assert_eq!(*got, Received { validity, uid, received_ms, digest, ..wanted.clone() });
     }
     assert_eq!(behind(3).await.unwrap().messages, []);
-    let other = Behind::Message { validity: validity + 1, uid: 0, since_ms: None };
+    let other = Behind::Message { validity: validity + 1, uid: 0, since_ms: None, gives_up: false };
     let page = mail.fetch(account, other).await.unwrap();
     assert_eq!((page.validity, page.newest, page.messages.len()), (validity, 3, 0), "{page:?}");
     files(mail, account, validity).await;

@@ -10,6 +10,7 @@ use contracts::ChannelKind;
 use monitoring_dashboard::chats::{Chats, Field, Offered, Refused, Trial};
 use platform::ports::{Clock, ClockExt, Outbound};
 use platform::secret::Secret;
+use platform::text::{printable, short};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::Mutex;
 use webhook_aggregator::channels;
@@ -17,6 +18,14 @@ use webhook_aggregator::channels::enrol::{Heard, Person};
 
 /// A trial that is older is given up, milliseconds.
 const TRIAL_MS: i64 = 15 * 60_000;
+
+/// Maximum characters of a name.
+const NAME_CHARS: usize = 60;
+
+/// A name as it is shown.
+fn shown(name: &str) -> String {
+    short(&printable(name), NAME_CHARS)
+}
 
 /// The chats of this server; one trial at a time.
 pub struct NativeChats {
@@ -86,7 +95,7 @@ impl NativeChats {
             endpoint,
             notes,
             first_message: learnt.first_message.clone(),
-            people: owner.into_iter().map(|person| (person.id, person.name)).collect(),
+            people: owner.into_iter().map(|person| (person.id, shown(&person.name))).collect(),
             approvers: connected.approvers.clone(),
             trouble: None,
             in_the_way: false,
@@ -203,7 +212,8 @@ impl Pending {
         }
         for Person { id, name } in people {
             if !self.is_seen(&id) {
-                self.shown.people.push((id, name));
+                // A name is the stranger's own: it must not turn round the id beside it.
+                self.shown.people.push((id, shown(&name)));
             }
         }
         Ok(())

@@ -41,6 +41,7 @@ mod workspaces;
 use clap::Parser;
 use cli::Cli;
 use commands::graph_import::bounds;
+use ports::mail::reader;
 
 fn main() {
     let mut args = std::env::args_os();
@@ -53,6 +54,9 @@ fn main() {
     }
     if word.as_ref().is_some_and(|word| word == bounds::SUBCOMMAND) {
         std::process::exit(bounds::main(args));
+    }
+    if word.as_ref().is_some_and(|word| word == reader::SUBCOMMAND) {
+        std::process::exit(reader::main(args));
     }
     #[cfg(target_os = "linux")]
     if word.is_some_and(|word| word == supervise::init::SUBCOMMAND) {

@@ -80,22 +80,27 @@ impl Kept {
         // A line that was written over shows as a terminal has it at last.
         let last = line.trim_end_matches('\r').rsplit('\r').next().unwrap_or_default();
         let mut text = clean(last).replace('\n', " ");
-        if left_out > 0 {
-            self.drop_half_a_secret(&mut text);
-        }
+        // Whole keys first: a cut within one would leave its beginning.
         for secret in &self.secrets {
             text = text.replace(secret.reveal(), MASK);
         }
+        let dropped = if left_out > 0 { self.drop_half_a_secret(&mut text) } else { 0 };
         let shown = clip(&text, LINE_BYTES_MAX);
         let cut = if text.len() > LINE_BYTES_MAX { text.len() - shown.len() } else { 0 };
-        (number, shown, left_out.saturating_add(cut as u64))
+        (number, shown, left_out.saturating_add((dropped + cut) as u64))
     }
-    /// A key may have begun where the rest of the line was not read.
-    fn drop_half_a_secret(&self, text: &mut String) {
-        let longest = self.secrets.iter().map(|secret| secret.reveal().len()).max().unwrap_or(0);
-        let end = text.len().saturating_sub(longest);
-        let end = (0..=end).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text.truncate(end);
+    /// A key may have begun where the rest of the line was not read: drops its beginning; the bytes
+    /// that were dropped.
+    fn drop_half_a_secret(&self, text: &mut String) -> usize {
+        let whole = text.len();
+        let ends_with_half = |secret: &Secret| {
+            let secret = secret.reveal();
+            let ends = secret.char_indices().map(|(at, _)| at).filter(|at| *at > 0);
+            ends.filter(|at| text.ends_with(secret.get(..*at).unwrap_or_default())).max()
+        };
+        let half = self.secrets.iter().filter_map(ends_with_half).max().unwrap_or(0);
+        text.truncate(whole - half);
+        half
     }
 }
 
@@ -161,10 +166,12 @@ mod tests {
         log.hide(&Secret::new(""));
         log.line("bearer sk-\u{1b}[1msecret, again sk-secret", 0);
         log.line("cut at sk-secre", 100);
+        log.line("x sk-secretABCDEFGH", 100);
         log.answer("the key is sk-secret");
         let all = log.read(false).unwrap();
         assert!(!all.text.contains("sk-secre"), "{}", all.text);
-        assert_eq!(text(&log).lines().nth(1), Some("bearer ***, again ***"));
+        let lines: Vec<String> = text(&log).lines().map(str::to_owned).collect();
+        assert_eq!(lines[1..], ["bearer ***, again ***", "cut at ", "x ***ABCDEFGH"]);
     }
 
     #[test]

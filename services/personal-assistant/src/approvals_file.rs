@@ -1,7 +1,7 @@
-//! `[approvals]`: the owner's rules in the configuration. What is changed at runtime overrides them
-//! until it is reset.
+//! `[approvals]`: the owner's simple rules in the configuration. A change at runtime overrides them
+//! until a reset.
 
-use crate::rule_check::is_odd;
+use crate::wrong::is_odd;
 use contracts::Micros;
 use contracts::chat::RiskTolerance;
 use contracts::policy::ITEMS_MAX;

@@ -1,9 +1,9 @@
 //! The audit log: `GET /api/audit` and `GET /api/audit/verify`.
 //!
 //! An entry is written in the batch of the change that it tells of, so that none is without the
-//! other. The tick seals entries: each gets its place and a hash over itself and the hash before it.
-//! A changed, missing or added entry breaks the chain. Whoever can write the database could compute
-//! the whole chain anew; against that, the owner keeps the newest hash elsewhere.
+//! other. The tick seals entries: each gets its place and a hash over itself and the hash before
+//! it. A changed, missing or added entry breaks the chain. A program that writes the database could
+//! compute the whole chain anew; against that, the owner keeps the newest hash elsewhere.
 
 use crate::store::{self, Answers};
 use crate::unwritten::Order;
@@ -57,8 +57,8 @@ pub fn entry_where(
         .bind(detail.to_string())
 }
 
-/// An entry about the approval with this id as this attempt has left it. What the rules approve and
-/// what costs nothing is left out: it is in the list of approvals.
+/// An entry about the approval with this id as this attempt has left it. Free work that the rules
+/// approve is left out: it is in the list of approvals.
 pub fn of_approval(deps: &Deps, approval: &str, attempt: &str) -> Statement {
     sql!(
         "INSERT INTO audit (id, at, actor, action, subject, detail)

@@ -1,5 +1,5 @@
-//! The service's part of the configuration: `[approvals]`, `[budget]`, `[models]`, and the price and budget of
-//! each agent.
+//! The service's part of the configuration: `[approvals]`, `[budget]`, `[models]`, and the price
+//! and budget of each agent.
 
 use crate::approvals_file::ApprovalsFile;
 use crate::due::Due;

@@ -156,6 +156,11 @@ fn at(text: &str) -> Result<Rule, Mistake> {
     }
     let fix = "Write a local time, such as \"2027-01-01T09:00\".";
     let wrong = |_| Mistake::new("at", format!("is {text:?}, no date with a time."), fix);
+    // A zone in brackets would be read over.
+    if text.contains('[') {
+        let fix = "Write the zone as time_zone, or the offset behind the time.";
+        return Err(Mistake::new("at", format!("is {text:?}, with a zone in it."), fix));
+    }
     // A date alone would be midnight, which is rarely meant.
     if !text.contains([':', 'T', ' ']) {
         return Err(Mistake::new("at", format!("is {text:?}, a date without a time."), fix));
@@ -182,7 +187,10 @@ fn every(text: &str) -> Result<i64, Mistake> {
             _ => return Err(wrong()),
         };
         let count: i64 = number.parse().map_err(|_| wrong())?;
-        sum += count * minutes * 60_000;
+        sum = count
+            .checked_mul(minutes * 60_000)
+            .and_then(|more| sum.checked_add(more))
+            .ok_or_else(wrong)?;
         number.clear();
     }
     if !number.is_empty() {

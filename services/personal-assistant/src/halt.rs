@@ -173,8 +173,8 @@ fn check_reach(authority: &Authority, task: Option<&TaskId>) -> ApiResult<()> {
     }
 }
 
-/// Writes the halt, unless the same target is already halted by the same authority, and its entry in
-/// the audit log.
+/// Writes the halt, unless the same target is already halted by the same authority, and its entry
+/// in the audit log.
 fn write(deps: &Deps, target: &str, order: &Order, level: &str) -> [Statement; 2] {
     let text = format!(
         "INSERT INTO halt (id, target, reason, halted_by, at, endpoint, level)

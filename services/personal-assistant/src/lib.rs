@@ -64,6 +64,7 @@ mod tool_rules;
 mod top_up;
 mod transcribe;
 mod transcription;
+mod trial;
 mod unknown;
 mod unwritten;
 mod waiting;

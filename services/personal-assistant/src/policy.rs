@@ -2,13 +2,16 @@
 //!
 //! Any forbidding rule → rejected; otherwise any rule that requires the owner → the owner;
 //! otherwise a cost of 0 → approved; otherwise any rule that allows the amount → approved;
-//! otherwise the cost threshold and the risk tolerance. The statement that writes the outcome checks
-//! halts and the budget.
+//! otherwise the cost threshold and the risk tolerance. The statement that writes the outcome
+//! checks halts and the budget.
 
+mod ask;
 mod condition;
 
+pub use ask::{Ask, QUESTION, TOOL_CALL};
 pub use condition::Condition;
 
+use ask::lists;
 use contracts::approval::MonitoringLevel;
 use contracts::chat::RiskTolerance;
 use contracts::graph::Complexity;
@@ -20,10 +23,6 @@ use std::borrow::Cow;
 /// Default cost threshold from which the owner is asked: $10.
 pub const COST_THRESHOLD_DEFAULT: Micros = Micros(10_000_000);
 
-/// Type of an approval of one tool call of an agent.
-pub const TOOL_CALL: &str = "tool-call";
-/// Type of a question to the owner.
-pub const QUESTION: &str = "question";
 /// Type of the approval that asks for more money.
 pub const MORE_MONEY: &str = "more-money";
 /// Name of an asker behind which no run stands.
@@ -70,37 +69,6 @@ impl Rules {
     }
 }
 
-/// The request.
-#[derive(Clone, Copy, Debug)]
-pub struct Ask<'a> {
-    pub agent: &'a str,
-    pub kind: &'a str,
-    pub operation: Option<&'a str>,
-    /// The caller's estimate. It can raise the amount, and lower it only if `estimate_is_ours`.
-    pub estimated: Micros,
-    /// Whether the router made the estimate, rather than the caller who wants the approval.
-    pub estimate_is_ours: bool,
-    pub price: Price,
-    /// Held if neither the caller nor the configuration has a price.
-    pub flat: Micros,
-    /// The agent's own maximum, which no run exceeds.
-    pub max_cost: Option<Micros>,
-    /// A tool call that the owner allowed beforehand: every rule but that one still counts.
-    pub is_allowed: bool,
-    /// The endpoint that it came in by, such as `telegram.main`, where that is known for sure.
-    pub endpoint: Option<&'a str>,
-    /// Work of a sender whom only `*` lets in.
-    pub public: bool,
-    pub now_ms: i64,
-}
-
-impl Ask<'_> {
-    /// Whether only the owner can answer it.
-    pub fn is_for_the_owner(&self) -> bool {
-        matches!(self.kind, TOOL_CALL | QUESTION)
-    }
-}
-
 /// The result of the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -135,15 +103,6 @@ impl Ruling {
             self.amount = self.amount.min(remaining);
         }
     }
-}
-
-/// Compares without case and nothing else, so that free text never matches.
-fn same(a: &str, b: &str) -> bool {
-    a.trim().to_lowercase() == b.trim().to_lowercase()
-}
-
-fn lists(list: &[String], name: &str) -> bool {
-    list.iter().any(|item| same(item, name))
 }
 
 /// The amount to hold. Fixed price: the larger of price and estimate. Token prices: the estimate
@@ -352,7 +311,8 @@ fn is_unpriced(ask: &Ask<'_>) -> bool {
     ask.price == Price::Unknown && ask.estimated == Micros::ZERO
 }
 
-/// What has only the owner decide, whatever another rule allows; the cost threshold is not among it.
+/// The reasons for which only the owner decides, whatever another rule allows; the cost threshold
+/// is not among them.
 fn owner_wanted(ask: &Ask<'_>, amount: Micros, rules: &Rules) -> Vec<(Cow<'static, str>, String)> {
     let mut found = Vec::new();
     match ask.kind {

@@ -1,8 +1,8 @@
-//! What is wrong with a change of the rules, and what its owner should know before saving it.
+//! The problems of a change of the rules, and warnings for its owner before saving it.
 
 use crate::Deps;
 use crate::owner::Owner;
-use crate::wrong::{AMOUNT_MAX, Wrong, check_amount, refuse};
+use crate::wrong::{AMOUNT_MAX, Wrong, check_amount, is_odd, refuse};
 use contracts::chat::RiskTolerance;
 use contracts::policy::{
     ITEM_CHARS_MAX, ITEMS_MAX, Policy, PolicyRule, PolicyUpdate, RULES_MAX, RuleEffect,
@@ -65,13 +65,6 @@ fn known_agencies(names: &[String], known: &Known) -> ApiResult<()> {
     let detail = format!("There is no agent {}; the agents are: {agents}.", unknown.join(", "));
     let fix = "Name agents of the graph, or send an empty list to allow all.";
     Err(Problem::field("allowedAgencies", detail, fix).into())
-}
-
-/// Whether a name is no name.
-pub fn is_odd(item: &String) -> bool {
-    item.trim().is_empty()
-        || item.chars().count() > ITEM_CHARS_MAX
-        || item.chars().any(char::is_control)
 }
 
 /// Adds the problem of a list of names.

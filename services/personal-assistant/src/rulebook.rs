@@ -1,14 +1,16 @@
 //! `GET/PUT /api/policy`: the rules that decide about requests, and the change of them.
 //!
 //! Each changed setting is a JSON row of `personal_context`; the others have the configuration's
-//! values, or defaults. An unreadable row stops every approval, because unknown rules must not allow
-//! anything. A change is written whole, and only if the rules are still those it was made from.
+//! values, or defaults. An unreadable row stops every approval, because unknown rules must not
+//! allow anything. A change is written whole, and only if the rules are still those it was made
+//! from.
 
 use crate::actor::actor;
 use crate::owner::{self, Owner, Revision, setting};
 use crate::policy::Rules;
 use crate::rule_check::{self, Known};
-use crate::{Deps, audit, digests, replay};
+use crate::trial::trial;
+use crate::{Deps, audit, digests};
 use axum::extract::State;
 use axum::{Extension, Json};
 use contracts::calls::skill_graph_loader::ListAgents;
@@ -44,7 +46,7 @@ pub async fn update(
         let after = changed(&deps, &owner, &update, &known, "dry run")?;
         let policy = policy_of(&deps, &after)?;
         let warnings = rule_check::warnings(&deps, &after, &policy, &known);
-        let trial = replay::trial(&deps, Some(&owner.rules), &after.rules, DAYS_DEFAULT).await?;
+        let trial = trial(&deps, Some(&owner.rules), &after.rules, DAYS_DEFAULT).await?;
         return Ok(Json(PolicyChange { saved: false, policy, warnings, trial: Some(trial) }));
     }
     let after = change(&deps, &update, &known, &actor(who, None), Vec::new()).await?;

@@ -1,5 +1,6 @@
 //! Everything that is wrong with a request, refused at once.
 
+use contracts::policy::ITEM_CHARS_MAX;
 use contracts::{ErrorCode, Micros, Problem};
 use platform::edge::{ApiError, ApiResult};
 use serde::Serialize;
@@ -31,4 +32,11 @@ pub fn check_amount(field: &'static str, amount: Option<Micros>, wrong: &mut Vec
     if amount.is_some_and(|amount| amount > AMOUNT_MAX) {
         wrong.push(Wrong { field, message: format!("is not an amount from $0 to {AMOUNT_MAX}.") });
     }
+}
+
+/// Whether a name is no name.
+pub fn is_odd(item: &String) -> bool {
+    item.trim().is_empty()
+        || item.chars().count() > ITEM_CHARS_MAX
+        || item.chars().any(char::is_control)
 }

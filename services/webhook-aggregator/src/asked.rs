@@ -39,7 +39,7 @@ pub(crate) async fn pressed(deps: &Deps, press: &StoredEvent, token: &str) -> Po
     }
 }
 
-/// Answers a question once; `None` if its chat is gone from the configuration.
+/// Answers a question once; `None` if its schedule or its chat is gone from the configuration.
 pub(crate) async fn answer(
     deps: &Deps,
     shard: &Shard,
@@ -48,6 +48,9 @@ pub(crate) async fn answer(
     by: &str,
 ) -> PortResult<Option<Fired>> {
     let Question { schedule, at_ms, token_hash, closing } = question;
+    if !deps.config.is_in_force(&schedule) {
+        return Ok(None);
+    }
     let Ok(chat) = deps.config.chat(&schedule.spec.conversation) else { return Ok(None) };
     let word = if runs { "Run now" } else { "Skipped" };
     let draft = closing.map(|closing| {

@@ -3,9 +3,9 @@
 use crate::channels::{self, Channel, Connection, Mode};
 use crate::schedule_rules::{self, Mistake};
 use contracts::outbox::Target;
-use contracts::schedule::SCHEDULES_MAX;
+use contracts::schedule::{MadeBy, SCHEDULES_MAX};
 use contracts::{AgentId, ChannelKind, Shard};
-use inbox::ScheduleSpec;
+use inbox::{ScheduleSpec, StoredSchedule};
 use platform::agents::Agents;
 use platform::config::{Report, Section};
 use platform::files::FileLimits;
@@ -213,6 +213,10 @@ impl Config {
         let (channel, endpoint_name) = (channel.to_owned(), name.to_owned());
         let target = Target { channel, endpoint: endpoint_name, chat, thread, ..Target::default() };
         Ok(Chat { endpoint, target, approver })
+    }
+    /// Whether a schedule was made by the API, or is in the configuration.
+    pub fn is_in_force(&self, known: &StoredSchedule) -> bool {
+        known.made_by == MadeBy::Api || self.schedules.iter().any(|spec| spec.is_alike(&known.spec))
     }
     /// Reports programs whose answers would go to an endpoint that there is not.
     fn check_reply_to(&self, report: &Report) {

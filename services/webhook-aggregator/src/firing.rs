@@ -10,7 +10,7 @@ use contracts::ChannelKind;
 use contracts::calls::personal_assistant::PlanSchedule;
 use contracts::event::{Speaker, Stage};
 use contracts::outbox::Buttons;
-use contracts::schedule::{DueTime, MadeBy, OnMissed, PlanAnswer, PlanRequest};
+use contracts::schedule::{DueTime, OnMissed, PlanAnswer, PlanRequest};
 use contracts::{ConversationId, ErrorCode, Shard};
 use inbox::{
     Draft, EventOrigin, FireSchedule, Firing, InboxExt, NewEvent, NewQuestion, NewSaid,
@@ -98,14 +98,22 @@ async fn decided(
 ) -> Result<FireSchedule, Stays> {
     let later = |why: String| Stays { until_ms: Some(now_ms + NOT_NOW_MS), why };
     let spec = &schedule.spec;
-    if schedule.made_by == MadeBy::File && !deps.config.schedules.contains(spec) {
+    if !deps.config.is_in_force(schedule) {
         return Err(later("It is not in the configuration any more.".to_owned()));
     }
     let chat = deps.config.chat(&spec.conversation);
     let chat =
         chat.map_err(|wrong| later(format!("`{}` {} {}", wrong.key, wrong.what, wrong.fix)))?;
+    if let Some(approver) = spec.approver.as_ref().filter(|who| !may_approve(&chat, who)) {
+        let place = format!("{}.{}", chat.endpoint.channel, chat.endpoint.name);
+        return Err(later(format!(
+            "It was made for {approver}, who is no approver of {place} any more. Make it again."
+        )));
+    }
     let PlanAnswer { latest, next } = plan(deps, schedule, now_ms).await?;
-    let Some(due_ms) = schedule.due_ms else {
+    // By a clock that was ahead, its times are over for years.
+    let is_ahead = schedule.last_ms.is_some_and(|last| last > now_ms + LATE_MS);
+    let Some(due_ms) = schedule.due_ms.filter(|_| !is_ahead) else {
         let over = next.is_none().then(|| "Its time was over when it was made.".to_owned());
         return Ok(FireSchedule { next, note: over, ..unmoved(schedule) });
     };
@@ -114,6 +122,11 @@ async fn decided(
     let due = latest.filter(|latest| latest.at_ms >= due_ms).unwrap_or(planned);
     let (firing, note) = firing(deps, shard, schedule, &chat, &due, now_ms);
     Ok(FireSchedule { firing, next, note: Some(note), ..unmoved(schedule) })
+}
+
+/// Whether this person approves where the schedule runs.
+fn may_approve(chat: &Chat<'_>, who: &str) -> bool {
+    chat.approver == who || chat.endpoint.approvers.iter().any(|approver| approver == who)
 }
 
 async fn plan(deps: &Deps, schedule: &StoredSchedule, now_ms: i64) -> Result<PlanAnswer, Stays> {
@@ -167,6 +180,7 @@ pub(crate) fn event(schedule: &StoredSchedule, chat: &Chat<'_>, at_ms: i64) -> N
 pub(crate) fn event_of(schedule: &StoredSchedule, chat: &Chat<'_>, dedupe_key: String) -> NewEvent {
     let Chat { endpoint, target, approver } = chat;
     let spec = &schedule.spec;
+    let approver = spec.approver.as_deref().unwrap_or(approver);
     let (channel, name) = (endpoint.channel.to_string(), endpoint.name.clone());
     let conversation = ConversationId::new(spec.conversation.clone());
     NewEvent {
@@ -192,7 +206,7 @@ pub(crate) fn event_of(schedule: &StoredSchedule, chat: &Chat<'_>, dedupe_key: S
         semantic_key: None,
         conversation,
         control: false,
-        sender: Some((*approver).to_owned()),
+        sender: Some(approver.to_owned()),
         text: spec.message.clone(),
         raw: None,
         state: Stage::Received,

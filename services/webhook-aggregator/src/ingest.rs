@@ -190,6 +190,11 @@ pub(crate) async fn store(
     }
     let inbound = reaction::resolved(deps, endpoint, inbound).await.map_err(cannot_store)?;
     let (ack, unheard) = (inbound.ack.clone(), inbound.unheard);
+    let mut inbound = inbound;
+    let further = inbound.attachments.len().saturating_sub(FILES_MAX);
+    if further > 0 {
+        inbound.attached.push(format!("{further} more files, which are too many"));
+    }
     let came = inbound.attached.clone();
     let event = new_event(deps, endpoint, inbound, body);
     // Where the acknowledgement itself says something, that is enough.

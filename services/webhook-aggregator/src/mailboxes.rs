@@ -11,6 +11,7 @@ use inbox::{InboxExt, KeepSocket, ReadSocket};
 use platform::backoff::Exponential;
 use platform::ports::mail::{Behind, Page};
 use platform::ports::{Mail, MailAccount, PortError, PortErrorKind};
+use platform::secret::digest_hex;
 use serde::{Deserialize, Serialize};
 
 /// Between two looks that find nothing.
@@ -22,6 +23,8 @@ const REFUSED_MS: i64 = 300_000;
 /// Messages that came so long before the last one may have been passed over when a server numbers
 /// its messages anew.
 const OVERLAP_MS: i64 = 2 * 24 * 3_600_000;
+/// Looks that fail at one message before it counts as one that cannot be read.
+const FAILURES_MAX: u32 = 5;
 const FIX: &str =
     "Check imap, user, password and folder of the endpoint, then run `quintet doctor`.";
 
@@ -37,8 +40,11 @@ pub async fn mailboxes(deps: &Deps) {
 }
 
 /// How far a mailbox is read.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Place {
+    /// Digest of the server, the user and the folder: another mailbox has other numbers.
+    #[serde(default)]
+    mailbox: String,
     validity: u32,
     /// The last message that is stored.
     uid: u32,
@@ -62,7 +68,7 @@ impl Reader<'_> {
         let clock = &*self.deps.clock;
         let mut failures = 0;
         loop {
-            let wait_ms = match self.round().await {
+            let wait_ms = match self.round(failures >= FAILURES_MAX).await {
                 Ok(has_more) => {
                     failures = 0;
                     self.note(Link::connected());
@@ -87,21 +93,29 @@ impl Reader<'_> {
         }
     }
 
+    /// Which mailbox is read.
+    fn mailbox_digest(&self) -> String {
+        let MailAccount { imap, user, folder, .. } = self.account;
+        let text = format!("{}:{}\n{user}\n{folder}", imap.host, imap.port);
+        digest_hex(text.as_bytes())
+    }
+
     /// One look; whether there is more.
-    async fn round(&mut self) -> Result<bool, PortError> {
+    async fn round(&mut self, gives_up: bool) -> Result<bool, PortError> {
         let Some(place) = self.known().await? else {
             // Old mail is not answered.
             let page = self.mail.fetch(self.account, Behind::Newest).await?;
             let (validity, uid) = (page.validity, page.newest);
-            let since_ms = self.deps.clock.now_ms();
-            self.keep(Place { validity, uid, since_ms, old_to: 0 }).await?;
+            let (since_ms, mailbox) = (self.deps.clock.now_ms(), self.mailbox_digest());
+            self.keep(Place { mailbox, validity, uid, since_ms, old_to: 0 }).await?;
             return Ok(false);
         };
-        let Place { validity, uid, since_ms, old_to } = place;
+        let Place { validity, uid, since_ms, old_to, .. } = place;
         let since_ms = Some(since_ms).filter(|_| uid < old_to);
-        let behind = Behind::Message { validity, uid, since_ms };
+        let behind = Behind::Message { validity, uid, since_ms, gives_up };
         let page = self.mail.fetch(self.account, behind).await?;
-        if page.validity != validity {
+        // Without a message newer than the last one, the numbers begin anew too.
+        if page.validity != validity || page.newest < uid {
             let (validity, old_to) = (page.validity, page.newest);
             tracing::warn!(endpoint = %self.endpoint.shard(), "the mailbox has new numbers; its latest messages are read again");
             self.keep(Place { validity, uid: 0, old_to, ..place }).await?;
@@ -126,7 +140,7 @@ impl Reader<'_> {
             // A date in the future would pass over what comes.
             let since_ms = since_ms.min(self.deps.clock.now_ms());
             place = Place { uid: message.uid, since_ms, ..place };
-            self.keep(place).await?;
+            self.keep(place.clone()).await?;
         }
         if !page.has_more && place.uid < place.old_to {
             place.uid = place.old_to;
@@ -135,14 +149,22 @@ impl Reader<'_> {
         Ok(page.has_more)
     }
 
-    /// The place as it was kept. One that cannot be read is no beginning: mail would be passed
-    /// over.
+    /// The place as it was kept; none for another mailbox. One that cannot be read is no beginning:
+    /// mail would be passed over.
     async fn known(&mut self) -> Result<Option<Place>, PortError> {
         if self.place.is_none() {
             let kept = self.deps.inbox.ask(&self.endpoint.shard(), ReadSocket).await?;
-            self.place = kept.and_then(|kept| serde_json::from_str(&kept).ok());
+            let place: Option<Place> =
+                kept.map(|kept| serde_json::from_str(&kept)).transpose().map_err(|_| {
+                    let what = "how far the mailbox was read cannot be read";
+                    PortError::unknown(PortErrorKind::Unavailable, what)
+                })?;
+            let digest = self.mailbox_digest();
+            // Earlier versions kept no digest.
+            let place = place.filter(|place| place.mailbox.is_empty() || place.mailbox == digest);
+            self.place = place.map(|place| Place { mailbox: digest, ..place });
         }
-        Ok(self.place)
+        Ok(self.place.clone())
     }
     async fn keep(&mut self, place: Place) -> Result<(), PortError> {
         let state = serde_json::to_string(&place).ok();

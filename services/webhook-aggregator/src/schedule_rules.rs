@@ -6,6 +6,9 @@ use contracts::schedule::{MESSAGE_CHARS_MAX, NAME_CHARS_MAX, OnMissed, Timing};
 use inbox::ScheduleSpec;
 use platform::config::Section;
 
+/// Maximum bytes of each key that says when it is due.
+const TIMING_BYTES_MAX: usize = 200;
+
 /// A mistake in a schedule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
@@ -36,7 +39,7 @@ pub(crate) fn read(name: &str, section: &mut Section<'_>) -> Option<ScheduleSpec
     );
     let message = needed("message", "Write the message that the agent gets.");
     let (name, conversation, message) = (name.to_owned(), conversation?, message?);
-    Some(ScheduleSpec { name, timing, conversation, message, on_missed, agent })
+    Some(ScheduleSpec { name, timing, conversation, message, on_missed, agent, approver: None })
 }
 
 /// Checks what needs neither an endpoint nor a calendar.
@@ -48,6 +51,14 @@ pub(crate) fn check(spec: &ScheduleSpec) -> Result<(), Mistake> {
     if !fits {
         let fix = "Use 1 to 64 letters, digits, '-' and '_'.";
         return wrong("name", "is not a valid name for a schedule.".to_owned(), fix);
+    }
+    let timing = [&spec.timing.cron, &spec.timing.at, &spec.timing.every, &spec.timing.time_zone];
+    if timing.into_iter().flatten().any(|text| text.len() > TIMING_BYTES_MAX) {
+        return wrong(
+            "cron",
+            "is too long, or at, every or time_zone is.".to_owned(),
+            "Shorten it.",
+        );
     }
     let chars = message.chars().count();
     if chars == 0 || chars > MESSAGE_CHARS_MAX {

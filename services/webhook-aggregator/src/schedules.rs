@@ -1,8 +1,7 @@
 //! `/api/schedules`: makes, lists, removes and runs schedules.
 
-use crate::config::Config;
 use crate::schedule_rules::{self, Mistake};
-use crate::{Deps, asked, firing, pump};
+use crate::{Deps, asked, firing, pump, synced};
 use axum::Json;
 use axum::extract::{Path, State};
 use contracts::calls::personal_assistant::PlanSchedule;
@@ -34,7 +33,9 @@ pub(crate) async fn add(
         message: request.message.trim().to_owned(),
         on_missed: request.on_missed,
         agent: request.agent,
+        approver: None,
     };
+    let spec = synced::signed(&deps.config, &spec);
     let made = make(&deps, spec).await?;
     Ok((http::StatusCode::CREATED, Json(view(made))))
 }
@@ -60,9 +61,16 @@ pub(crate) async fn make(deps: &Deps, spec: ScheduleSpec) -> ApiResult<StoredSch
     // A refusal names the field that is wrong.
     let plan = deps.calls.ask::<PlanSchedule>(&(), &asked).await?;
     let Some(due) = plan.next else {
-        let given = spec.timing.at.as_deref().unwrap_or_default();
-        let detail = format!("`at` is {given:?}, which is in the past.");
-        return Err(Problem::field("at", detail, "Write a time that is still to come.").into());
+        let fix = "Write a time that is still to come.";
+        return Err(match spec.timing.at.as_deref() {
+            Some(given) => {
+                let detail = format!("`at` is {given:?}, which is in the past.");
+                Problem::field("at", detail, fix).into()
+            }
+            None => {
+                Problem::field("cron", "`cron` names no time that is still to come.", fix).into()
+            }
+        });
     };
     let command = MakeSchedule { spec, due, made_ms };
     let name = command.spec.name.clone();
@@ -116,6 +124,11 @@ pub(crate) async fn run(
         Some(question) => asked::answer(&deps, &shard, question, true, "").await?,
         None => None,
     };
+    if answered.as_ref().is_some_and(|fired| !fired.moved) {
+        let detail = "The question about its missed time was just answered.";
+        let fix = "Look at its last run; run it again if you mean a further one.";
+        return Err(Problem::new(ErrorCode::Conflict, detail).with_fix(fix).into());
+    }
     let accepted = match answered.and_then(|fired| fired.accepted) {
         Some(accepted) => accepted,
         None => {
@@ -134,8 +147,10 @@ fn not_found() -> ApiError {
     ApiError::not_found("schedule of this name")
 }
 
+/// The schedule of a name; one of the API first, which is the one that can be removed.
 async fn named(deps: &Deps, name: &str) -> PortResult<Option<(Shard, StoredSchedule)>> {
-    Ok(all(deps).await?.into_iter().find(|(_, known)| known.name == name))
+    let named = all(deps).await?.into_iter().filter(|(_, known)| known.name == name);
+    Ok(named.min_by_key(|(_, known)| known.made_by == MadeBy::File))
 }
 
 /// Every schedule with its inbox. One that left the configuration is not listed.
@@ -143,14 +158,10 @@ async fn all(deps: &Deps) -> PortResult<Vec<(Shard, StoredSchedule)>> {
     let mut all = Vec::new();
     for shard in deps.config.shards() {
         let known = deps.inbox.ask(&shard, ReadSchedules).await?;
-        let known = known.into_iter().filter(|known| is_in_force(&deps.config, known));
+        let known = known.into_iter().filter(|known| deps.config.is_in_force(known));
         all.extend(known.map(|known| (shard.clone(), known)));
     }
     Ok(all)
-}
-
-fn is_in_force(config: &Config, known: &StoredSchedule) -> bool {
-    known.made_by == MadeBy::Api || config.schedules.contains(&known.spec)
 }
 
 async fn listed(deps: &Deps) -> PortResult<ScheduleList> {

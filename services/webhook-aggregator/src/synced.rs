@@ -1,6 +1,7 @@
 //! The schedules of the configuration in the inboxes.
 
 use crate::Deps;
+use crate::config::Config;
 use inbox::{InboxExt, ScheduleSpec, SyncSchedules};
 use platform::ports::PortResult;
 use std::sync::Arc;
@@ -16,8 +17,10 @@ pub async fn sync_schedules(deps: &Deps) -> PortResult<()> {
         let of_it = |spec: &&ScheduleSpec| {
             deps.config.chat(&spec.conversation).is_ok_and(|chat| chat.endpoint.shard() == shard)
         };
-        let wanted = deps.config.schedules.iter().filter(of_it).cloned().collect();
-        for name in deps.inbox.ask(&shard, SyncSchedules { wanted }).await? {
+        let wanted = deps.config.schedules.iter().filter(of_it);
+        let wanted = wanted.map(|spec| signed(&deps.config, spec)).collect();
+        let names = deps.config.schedules.iter().map(|spec| spec.name.clone()).collect();
+        for name in deps.inbox.ask(&shard, SyncSchedules { wanted, names }).await? {
             tracing::warn!(
                 schedule = name,
                 "a schedule that was made by the API gave way to the one of this name in the configuration"
@@ -25,6 +28,12 @@ pub async fn sync_schedules(deps: &Deps) -> PortResult<()> {
         }
     }
     Ok(())
+}
+
+/// A schedule with the approver in whose name it runs from now on.
+pub(crate) fn signed(config: &Config, spec: &ScheduleSpec) -> ScheduleSpec {
+    let chat = config.chat(&spec.conversation).ok();
+    ScheduleSpec { approver: chat.map(|chat| chat.approver.to_owned()), ..spec.clone() }
 }
 
 /// Whether this process has taken up its schedules, for hosts whose requests are all there is.
@@ -35,7 +44,8 @@ impl Synced {
     /// Takes up the schedules of the configuration in the background, with the first request and
     /// until it succeeds.
     pub fn soon(&self, deps: &Deps) {
-        if deps.config.schedules.is_empty() || self.0.swap(true, Ordering::Relaxed) {
+        // Without a schedule of the configuration, too: those that it had must go.
+        if self.0.swap(true, Ordering::Relaxed) {
             return;
         }
         let (synced, own) = (self.clone(), deps.clone());

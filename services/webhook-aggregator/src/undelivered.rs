@@ -2,6 +2,7 @@
 
 use crate::config::Endpoint;
 use crate::{Deps, files, pump};
+use contracts::ChannelKind;
 use inbox::{InboxExt, NoteUndelivered, Undelivered};
 use platform::ports::{PortError, PortErrorKind, PortResult};
 
@@ -15,7 +16,8 @@ pub(crate) async fn note(
 ) -> PortResult<()> {
     let shard = endpoint.shard();
     let (chat, error) = (chat.to_owned(), why.to_owned());
-    let command = NoteUndelivered { chat, message: message.to_owned(), error };
+    let exact = endpoint.channel == ChannelKind::Mail;
+    let command = NoteUndelivered { chat, message: message.to_owned(), error, exact };
     let row = match deps.inbox.ask(&shard, command).await? {
         Undelivered::Noted(row) => row,
         Undelivered::Unknown => return Ok(()),

@@ -1,9 +1,11 @@
 //! Mailboxes over TLS, with the same certificates and look-ups as every other connection.
 
 mod build;
+mod html;
 mod imap;
 mod line;
 mod parse;
+pub mod reader;
 mod smtp;
 #[cfg(test)]
 mod tests;
@@ -15,6 +17,7 @@ use imap::Session;
 use line::{Line, Lines, within};
 use platform::ports::PortResult;
 use platform::ports::mail::{Behind, FilePlace, Letter, Mail, MailAccount, Page, Security, Sent};
+use reader::Reader;
 use std::time::Duration;
 
 /// Maximum time to connect and sign in.
@@ -27,6 +30,7 @@ const FILE: Duration = Duration::from_secs(45);
 /// Mailboxes by IMAP and SMTP.
 pub struct TlsMail {
     lines: Lines,
+    reader: Reader,
 }
 
 impl TlsMail {
@@ -35,7 +39,12 @@ impl TlsMail {
     /// # Errors
     /// When they cannot be loaded.
     pub fn new() -> Result<Self, rustls::Error> {
-        Ok(Self { lines: Lines::new()? })
+        Ok(Self { lines: Lines::new()?, reader: Reader::new() })
+    }
+
+    #[cfg(test)]
+    fn reading(reader: Reader) -> Result<Self, rustls::Error> {
+        Ok(Self { lines: Lines::new()?, reader })
     }
 
     /// A session that is signed in.
@@ -48,7 +57,7 @@ impl TlsMail {
                     self.lines.secured(&account.imap, stream).await?
                 }
             };
-            let mut session = Session::greeted(line).await?;
+            let mut session = Session::greeted(line, self.reader.clone()).await?;
             session.sign_in(&account.user, account.password.reveal()).await?;
             Ok(session)
         })

@@ -32,6 +32,7 @@ mod http;
 mod imports;
 mod levers;
 mod logs;
+mod mail;
 mod matrix;
 mod mcp;
 mod models;

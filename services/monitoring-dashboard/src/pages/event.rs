@@ -15,6 +15,7 @@ use contracts::routing::{Feedback, PoolMember};
 use contracts::{AgentId, DecisionId, Micros};
 use futures_util::future::join;
 use maud::{Markup, html};
+use platform::text::{honest, printable};
 use serde::Deserialize;
 
 /// `?after=`: the cursor of the event that the page shows.
@@ -77,12 +78,12 @@ fn facts(config: &Config, row: &EventRow) -> Markup {
             dl.facts {
                 dt { "Received" } dd { (signs::time(&row.received_at)) }
                 dt { "Channel" } dd { (row.channel) " · " (row.endpoint) }
-                dt { "Sender" } dd { (row.sender.as_deref().unwrap_or("–")) }
+                dt { "Sender" } dd { (printable(row.sender.as_deref().unwrap_or("–"))) }
                 dt { "Agent" } dd { (row.agent.as_ref().map_or("–", |agent| agent.as_str())) }
                 dt { "Cost" } dd { (row.cost_text().unwrap_or_else(|| "–".to_owned())) }
                 @if let Some(id) = &row.approval_id { dt { "Approval" } dd { a href=(config.url(&format!("/dashboard/approvals/{}", platform::percent::encode(id.as_str())))) { code { (id) } } } }
                 @if let Some(id) = &row.decision_id { dt { "Decision" } dd { code { (id) } } }
-                dt { "Conversation" } dd { code { (row.conversation) } }
+                dt { "Conversation" } dd { code { (printable(row.conversation.as_str())) } }
                 dt { "Event" } dd { code { (row.id) } }
             }
         }
@@ -96,7 +97,7 @@ fn stages(detail: &EventDetail) -> Markup {
             table {
                 thead { tr { th scope="col" { "Stage" } th.figure scope="col" { "After" } th scope="col" { "Note" } } }
                 tbody { @for entry in &detail.stages {
-                    tr { td { (signs::stage_passed(entry.stage)) } td.figure title=(entry.at) { (signs::duration(entry.after_ms)) } td.wide { (entry.note.as_deref().unwrap_or_default()) } }
+                    tr { td { (signs::stage_passed(entry.stage)) } td.figure title=(entry.at) { (signs::duration(entry.after_ms)) } td.wide { (honest(entry.note.as_deref().unwrap_or_default())) } }
                 } }
             }
         }
@@ -117,7 +118,7 @@ fn replies(detail: &EventDetail) -> Markup {
             @for reply in &detail.replies {
                 article.reply {
                     p.who { (signs::sign(mood(&reply.state), &reply.state)) " " (signs::time(&reply.updated_at)) @if reply.attempts > 1 { span.quiet { " · " (reply.attempts) " tries" } } }
-                    @if let Some(error) = &reply.error { p.note.bad { (error) } }
+                    @if let Some(error) = &reply.error { p.note.bad { (honest(error)) } }
                     div.prose { (prose(&reply.text)) }
                 }
             }
@@ -134,7 +135,7 @@ fn progress(detail: &EventDetail) -> Markup {
                 table {
                     thead { tr { th scope="col" { "When" } th scope="col" { "Doing" } th.figure scope="col" { "Cost so far" } } }
                     tbody { @for line in detail.progress.iter().rev() {
-                        tr { td { (signs::time(&line.at)) } td.wide { (line.text) } td.figure { (signs::money(line.cost_micros.map(Micros))) } }
+                        tr { td { (signs::time(&line.at)) } td.wide { (honest(&line.text)) } td.figure { (signs::money(line.cost_micros.map(Micros))) } }
                     } }
                 }
             }
@@ -150,7 +151,7 @@ fn attempts(detail: &EventDetail) -> Markup {
                 table.events {
                     thead { tr { th scope="col" { "Stage" } th scope="col" { "When" } th scope="col" { "What went wrong" } th scope="col" { "Next try" } } }
                     tbody { @for entry in &detail.attempts_log {
-                        tr { td { (entry.stage.as_str()) } td { (signs::time(&entry.at)) } td.wide { (entry.error) } td data-name="next" { @match &entry.retry_at { Some(at) => (signs::time(at)), None => "none" } } }
+                        tr { td { (entry.stage.as_str()) } td { (signs::time(&entry.at)) } td.wide { (honest(&entry.error)) } td data-name="next" { @match &entry.retry_at { Some(at) => (signs::time(at)), None => "none" } } }
                     } }
                 }
             }

@@ -10,6 +10,7 @@ use crate::{Config, Deps, Form, owners};
 use axum::extract::{Query, State};
 use contracts::schedule::{MadeBy, ScheduleView};
 use maud::{Markup, html};
+use platform::text::printable;
 
 /// Maximum characters of a message in the list.
 const MESSAGE_LETTERS: usize = 80;
@@ -52,8 +53,8 @@ fn line(config: &Config, owner: &Owner, view: &ScheduleView) -> Markup {
             td.wide {
                 strong { (view.name) }
                 span.quiet.detail { (signs::excerpt(&view.message, MESSAGE_LETTERS)) }
-                span.quiet.detail { (view.timing.words()) " · " (view.conversation) }
-                @if let Some(note) = &view.note { span.quiet.detail { (note) } }
+                span.quiet.detail { (printable(&view.timing.words())) " · " (printable(&view.conversation)) }
+                @if let Some(note) = &view.note { span.quiet.detail { (printable(note)) } }
                 @if let Some(event) = &view.last_event {
                     a.detail href=(config.url(&format!("/dashboard/events/{event}"))) { "Last run" }
                 }

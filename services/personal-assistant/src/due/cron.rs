@@ -5,8 +5,9 @@
 
 use jiff::civil::{Date, DateTime};
 
-/// Days that are looked through for the next match: the 29th of February may be eight years away.
-const DAYS_MAX: usize = 9 * 366;
+/// Days that are looked through for the next match: the 29th of February may be on a given day of
+/// the week 40 years later, around a year of a century that is no leap year.
+const DAYS_MAX: usize = 41 * 366;
 
 const MONTHS: [&str; 12] =
     ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];

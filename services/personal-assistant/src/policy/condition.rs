@@ -1,6 +1,6 @@
 //! Rules with conditions: which requests they fit.
 
-use super::{Ask, lists, same};
+use super::ask::{Ask, lists, same};
 use contracts::Micros;
 use contracts::policy::{PolicyRule, RuleEffect};
 use platform::time::parse_rfc3339;
@@ -38,8 +38,8 @@ impl Condition {
             words: rule.words(),
         })
     }
-    /// Whether it fits work of this kind, whatever it costs. What allows never fits work of a
-    /// sender whom only `*` lets in.
+    /// Whether it fits work of this kind, whatever it costs. A rule that allows never fits work
+    /// of a sender whom only `*` lets in.
     pub fn fits(&self, ask: &Ask<'_>) -> bool {
         let operation = ask.operation.unwrap_or(ask.kind);
         self.until_ms.is_none_or(|until| ask.now_ms < until)

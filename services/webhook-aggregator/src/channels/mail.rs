@@ -60,6 +60,11 @@ impl Channel for Mail {
         let user = section.text("user").or_else(|| address.clone());
         let password = secret(section, "password", PASSWORD);
         let folder = section.text("folder").unwrap_or_else(|| "INBOX".to_owned());
+        let aliases = section.texts("aliases").unwrap_or_default();
+        let aliases: Vec<String> = aliases.iter().map(|alias| alias.to_lowercase()).collect();
+        if !aliases.iter().all(|alias| is_address(alias)) {
+            section.wrong("aliases", "has an entry that is no address of mail.", ADDRESS);
+        }
         let trusts = section.text("trusts").map(|name| name.to_lowercase());
         for list in ["approvers", "senders"] {
             let people = section.texts(list).unwrap_or_default();
@@ -81,7 +86,7 @@ impl Channel for Mail {
             }
             _ => return None,
         };
-        Some(Arc::new(Desk { address, account, local_key, trusts }))
+        Some(Arc::new(Desk { address, aliases, account, local_key, trusts }))
     }
 
     fn example(&self) -> &'static str {

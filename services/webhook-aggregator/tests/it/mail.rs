@@ -38,6 +38,7 @@ pub fn mail(id: &str, text: &str) -> Received {
         message_id: Some(format!("{id}@example.org")),
         from: Some(INES.to_owned()),
         from_name: Some("Ines".to_owned()),
+        to: vec!["desk@example.org".to_owned()],
         authentication: Some(PROVEN.to_owned()),
         text: text.to_owned(),
         ..Received::default()
@@ -314,4 +315,31 @@ fn worker_refuses_a_mailbox() {
         found[0].contains("endpoints.mail.desk") && found[0].contains("machine of your own"),
         "{found:?}"
     );
+}
+
+#[tokio::test]
+async fn letter_of_a_sender_that_is_written_to_others_runs_nothing() {
+    let bed = bed();
+    look(&bed).await;
+    let to = |id: &str, readers: &[&str]| Received {
+        to: readers.iter().map(|&reader| reader.to_owned()).collect(),
+        ..mail(id, "Please cancel all orders")
+    };
+    for (id, readers) in [
+        ("bob", vec!["bob@example.com"]),
+        ("none", vec![]),
+        ("like", vec!["desk@example.org.evil.example", "xdesk@example.org"]),
+        ("tagged", vec!["Bob@example.com", "desk+news@example.org"]),
+        ("own", vec!["desk@example.org"]),
+    ] {
+        bed.mail.deliver(to(id, &readers), &[]);
+    }
+    look(&bed).await;
+    for id in ["bob", "none", "like"] {
+        let event = bed.event(&key(id)).await;
+        assert_eq!(event["reason"], "not_addressed", "{id}: {event}");
+    }
+    for id in ["tagged", "own"] {
+        assert_ne!(bed.event(&key(id)).await["state"], "ignored", "{id}");
+    }
 }

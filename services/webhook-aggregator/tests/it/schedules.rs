@@ -449,3 +449,30 @@ fn schedules_of_the_configuration_report_every_mistake_with_its_place() {
         ]
     );
 }
+
+/// The bed again with other approvers, over the same inbox.
+fn with_approvers(bed: &Bed, approvers: &[&str]) -> webhook_aggregator::Deps {
+    let mut changed = config();
+    changed["endpoints"]["telegram"]["main"]["approvers"] = json!(approvers);
+    let report = platform::config::Report::default();
+    let read = webhook_aggregator::Config::read(&changed, &report);
+    webhook_aggregator::Deps { config: std::sync::Arc::new(read), ..bed.deps.clone() }
+}
+
+#[tokio::test]
+async fn schedule_of_an_approver_who_left_waits_and_is_not_run_in_the_name_of_another() {
+    let bed = bed_of(&[new("digest", "run")]).await;
+    bed.clock.advance(HOUR);
+    let other = with_approvers(&bed, &["42"]);
+    let shard = Shard::new("telegram.main");
+    webhook_aggregator::pump(&other, &shard).await.unwrap();
+    bed.settle().await;
+    assert!(bed.inbox.keys().is_empty());
+    let view = listed(&bed).await.remove(0);
+    let note = view["note"].as_str().unwrap();
+    assert!(note.contains("made for 700100200, who is no approver of telegram.main"), "{note}");
+    // He is back.
+    bed.clock.advance(61_000);
+    pump(&bed).await;
+    assert_eq!(bed.inbox.keys().len(), 1);
+}

@@ -1,7 +1,7 @@
 //! IMAP (RFC 3501), as far as reading a folder takes it. The folder is opened to be read only.
 
 use super::line::{Line, invalid, unavailable, within};
-use super::parse;
+use super::reader::Reader;
 use bytes::Bytes;
 use imap_proto::{AttributeValue, MailboxDatum, Response, ResponseCode, Status};
 use jiff::Timestamp;
@@ -28,6 +28,7 @@ pub(super) struct Session {
     line: Line,
     buffer: Vec<u8>,
     commands: u32,
+    reader: Reader,
 }
 
 /// The state of an opened folder.
@@ -36,6 +37,15 @@ pub(super) struct Folder {
     validity: u32,
     /// The number that the next message gets.
     next: Option<u32>,
+}
+
+/// The content of a message.
+enum Content {
+    Here(Vec<u8>),
+    /// It is not in the folder any more.
+    Gone,
+    /// The server does not hand it over, for this reason.
+    Kept(String),
 }
 
 /// A message in a list.
@@ -48,8 +58,8 @@ struct Listed {
 
 impl Session {
     /// After the greeting of the server.
-    pub(super) async fn greeted(line: Line) -> PortResult<Self> {
-        let mut session = Self { line, buffer: Vec::new(), commands: 0 };
+    pub(super) async fn greeted(line: Line, reader: Reader) -> PortResult<Self> {
+        let mut session = Self { line, buffer: Vec::new(), commands: 0, reader };
         let mut is_welcome = false;
         session
             .response(&mut |response| {
@@ -97,12 +107,12 @@ impl Session {
             Some(next) => next.saturating_sub(1),
             None => self.search("UID SEARCH UID *").await?.into_iter().max().unwrap_or(0),
         };
-        let page = Page { validity: folder.validity, newest, ..Page::default() };
-        let (uid, since_ms) = match behind {
-            Behind::Message { validity, uid, since_ms }
+        let mut page = Page { validity: folder.validity, newest, ..Page::default() };
+        let (uid, since_ms, gives_up) = match behind {
+            Behind::Message { validity, uid, since_ms, gives_up }
                 if validity == folder.validity && uid < newest =>
             {
-                (uid, since_ms)
+                (uid, since_ms, gives_up)
             }
             _ => return Ok(page),
         };
@@ -114,11 +124,12 @@ impl Session {
         uids.sort_unstable();
         let has_more = uids.len() > PAGE_MESSAGES_MAX;
         uids.truncate(PAGE_MESSAGES_MAX);
-        self.filled(page, &uids, has_more).await
-    }
-    /// The page with these messages, as many as have room.
-    async fn filled(&mut self, mut page: Page, uids: &[u32], has_more: bool) -> PortResult<Page> {
         page.has_more = has_more;
+        self.filled(page, &uids, gives_up).await
+    }
+    /// The page with these messages, as many as have room and the server hands over. The look fails
+    /// where it hands over none, unless that is given up.
+    async fn filled(&mut self, mut page: Page, uids: &[u32], gives_up: bool) -> PortResult<Page> {
         let mut room = PAGE_BYTES_MAX;
         for listed in self.list(uids).await? {
             let bytes = u64::from(listed.bytes);
@@ -128,9 +139,19 @@ impl Session {
             }
             room = room.saturating_sub(bytes);
             let is_whole = listed.bytes <= MESSAGE_BYTES_MAX;
-            // It may be gone by now.
-            let Some(raw) = self.content(listed.uid, is_whole).await? else { continue };
-            let read = read(raw, is_whole).await;
+            let read = match self.content(listed.uid, is_whole).await? {
+                // It is gone by now.
+                Content::Gone => continue,
+                Content::Here(raw) => read(&self.reader, raw, is_whole).await,
+                Content::Kept(_) if !page.messages.is_empty() => {
+                    page.has_more = true;
+                    break;
+                }
+                Content::Kept(why) if gives_up => kept(&page, listed.uid, &why),
+                Content::Kept(why) => {
+                    return Err(unavailable(format!("the server keeps a message back: {why}")));
+                }
+            };
             page.messages.push(Received {
                 validity: page.validity,
                 uid: listed.uid,
@@ -154,9 +175,14 @@ impl Session {
         if listed.iter().all(|listed| listed.bytes > MESSAGE_BYTES_MAX) {
             return Ok(None);
         }
-        let Some(raw) = self.content(file.uid, true).await? else { return Ok(None) };
-        let found = tokio::task::spawn_blocking(move || parse::file(&raw, file.number)).await;
-        found.map_err(|_| invalid("the message cannot be read"))
+        let raw = match self.content(file.uid, true).await? {
+            Content::Here(raw) => raw,
+            Content::Gone => return Ok(None),
+            Content::Kept(why) => {
+                return Err(unavailable(format!("the server keeps a message back: {why}")));
+            }
+        };
+        Ok(self.reader.file(raw, file.number).await)
     }
 
     async fn search(&mut self, command: &str) -> PortResult<Vec<u32>> {
@@ -200,10 +226,10 @@ impl Session {
         found.dedup_by_key(|listed| listed.uid);
         Ok(found)
     }
-    async fn content(&mut self, uid: u32, is_whole: bool) -> PortResult<Option<Vec<u8>>> {
+    async fn content(&mut self, uid: u32, is_whole: bool) -> PortResult<Content> {
         let part = if is_whole { String::new() } else { format!("<0.{BEGINNING_BYTES}>") };
         let command = format!("UID FETCH {uid} (UID BODY.PEEK[]{part})");
-        let mut content = None;
+        let mut content = Content::Gone;
         let answer = self
             .ask(&command, &mut |response| {
                 let Response::Fetch(_, attributes) = response else { return };
@@ -211,16 +237,16 @@ impl Session {
                     return;
                 }
                 for attribute in attributes {
-                    if let AttributeValue::BodySection { data: Some(data), .. } = attribute {
-                        content = Some(data.to_vec());
+                    if let AttributeValue::BodySection { data, .. } = attribute {
+                        content = match data {
+                            Some(data) => Content::Here(data.to_vec()),
+                            None => Content::Kept("it has no content there".to_owned()),
+                        };
                     }
                 }
             })
             .await?;
-        answer.map_err(|why| {
-            unavailable(format!("the server does not hand over a message: {why}"))
-        })?;
-        Ok(content)
+        Ok(answer.map_or_else(Content::Kept, |()| content))
     }
 
     /// Sends a command and reads up to its result; the reason of a refusal.
@@ -289,13 +315,18 @@ impl Session {
     }
 }
 
-/// Reads a message apart from the others, because it may have 40 MB, and because one that cannot be
-/// read must not hold up those behind it.
-async fn read(raw: Vec<u8>, is_whole: bool) -> Received {
+/// A message that the server does not hand over, so that those behind it are read.
+fn kept(page: &Page, uid: u32, why: &str) -> Received {
+    let digest = platform::secret::digest_hex(format!("{}.{uid}", page.validity).as_bytes());
+    let broken = Some(format!("The mail server keeps this message back: {why}"));
+    Received { digest, broken, ..Received::default() }
+}
+
+/// Reads a message apart from the others: one that cannot be read must not hold up those behind it.
+async fn read(reader: &Reader, raw: Vec<u8>, is_whole: bool) -> Received {
     let beginning = String::from_utf8_lossy(raw.get(..4096).unwrap_or(&raw)).into_owned();
     let digest = platform::secret::digest_hex(&raw);
-    let read = tokio::task::spawn_blocking(move || parse::message(&raw, is_whole)).await;
-    let read = read.ok().flatten();
+    let read = reader.message(raw, is_whole).await;
     let broken = Received { broken: Some(beginning), ..Received::default() };
     Received { digest, ..read.unwrap_or(broken) }
 }

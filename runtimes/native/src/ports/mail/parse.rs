@@ -1,6 +1,6 @@
 //! Reads a message. Whatever it is, it is read as far as it goes.
 
-use super::words;
+use super::{html, words};
 use bytes::Bytes;
 use mail_parser::{
     Address, HeaderName, HeaderValue, Message, MessageParser, MessagePart, MimeHeaders, PartType,
@@ -11,6 +11,8 @@ use platform::ports::mail::{Bounce, OfferedFile, Received};
 const REFERENCES_MAX: usize = 20;
 /// Maximum files of a message that are looked at.
 const FILES_MAX: usize = 64;
+/// Maximum addresses of a message that are looked at.
+const READERS_MAX: usize = 200;
 /// Maximum characters of a text.
 const TEXT_CHARS_MAX: usize = 100_000;
 /// Values of `Precedence` by which programs and lists name themselves.
@@ -34,6 +36,7 @@ pub(super) fn message(raw: &[u8], is_whole: bool) -> Option<Received> {
     let is_passed_on = words::is_forward(&subject);
     let words = words::split(&text(&message), is_passed_on);
     let files = if is_whole { files(&message) } else { Vec::new() };
+    let all = if is_whole { message.attachment_count() } else { 0 };
     let bounce = bounce(&message);
     Some(Received {
         message_id: ids(message.header(HeaderName::MessageId)).into_iter().next(),
@@ -42,6 +45,7 @@ pub(super) fn message(raw: &[u8], is_whole: bool) -> Option<Received> {
         is_automatic: bounce.is_some() || is_automatic(&message, from.as_deref()),
         from,
         from_name,
+        to: readers(&message),
         subject,
         authentication: raw_header(&message, "authentication-results"),
         bounce,
@@ -49,6 +53,7 @@ pub(super) fn message(raw: &[u8], is_whole: bool) -> Option<Received> {
         quoted: words.quoted,
         forwarded: words.forwarded,
         forwarded_by: words.forwarded_by,
+        more_files: u32::try_from(all.saturating_sub(files.len())).unwrap_or(u32::MAX),
         files,
         ..Received::default()
     })
@@ -76,6 +81,22 @@ fn sender(message: &Message<'_>) -> (Option<String>, Option<String>) {
     (address.address.as_deref().map(|address| address.trim().to_lowercase()), name)
 }
 
+/// The addresses that it names as its readers.
+fn readers(message: &Message<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    for name in [HeaderName::To, HeaderName::Cc] {
+        let headers: Vec<_> = message.header_values(name).collect();
+        let addresses = match headers.as_slice() {
+            [] => continue,
+            [HeaderValue::Address(addresses)] => addresses,
+            _ => return Vec::new(),
+        };
+        let named = addresses.iter().filter_map(|one| one.address.as_deref());
+        found.extend(named.take(READERS_MAX).map(|address| address.trim().to_lowercase()));
+    }
+    found
+}
+
 /// The ids of a header.
 fn ids(header: Option<&HeaderValue<'_>>) -> Vec<String> {
     match header {
@@ -95,9 +116,13 @@ fn references(message: &Message<'_>) -> Vec<String> {
     ids
 }
 
-/// The first header of this name, which is the last one written, on one line.
+/// The first header of this name, which is the last one written, on one line. Bytes that are no
+/// text do not hide it: the one below might be the sender's own.
 fn raw_header(message: &Message<'_>, name: &str) -> Option<String> {
-    let (_, value) = message.headers_raw().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
+    let header =
+        message.headers().iter().find(|header| header.name.as_str().eq_ignore_ascii_case(name))?;
+    let (start, end) = (header.offset_start as usize, header.offset_end as usize);
+    let value = String::from_utf8_lossy(message.raw_message().get(start..end)?);
     Some(value.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
@@ -117,9 +142,13 @@ fn is_automatic(message: &Message<'_>, from: Option<&str>) -> bool {
 /// The plain text; else the HTML as text.
 fn text(message: &Message<'_>) -> String {
     let bodies = (0..message.text_body_count()).filter_map(|at| {
-        // A picture within the text stands among the bodies too.
-        let is_text = message.text_part(u32::try_from(at).ok()?).is_some_and(MessagePart::is_text);
-        message.body_text(at).filter(|_| is_text)
+        let part = message.text_part(u32::try_from(at).ok()?)?;
+        match &part.body {
+            PartType::Text(text) => Some(text.to_string()),
+            PartType::Html(html) => Some(html::text(html)),
+            // A picture within the text stands among the bodies too.
+            _ => None,
+        }
     });
     let text = bodies.map(|body| body.trim_end().to_owned()).collect::<Vec<_>>().join("\n\n");
     text.chars().take(TEXT_CHARS_MAX).collect()

@@ -1,6 +1,7 @@
 //! Messages as they are read, and the adapter against servers of this machine that know the
 //! commands that it uses.
 
+use super::reader::Reader;
 use super::{TlsMail, parse};
 use platform::ports::mail::{Behind, FilePlace, Letter, Mail, MailAccount, Received, Sent, Server};
 use platform::ports::{PortError, PortErrorKind};
@@ -234,7 +235,7 @@ async fn mailbox_passes_the_port_suite_and_is_left_as_it_was() {
     let world = Shared::default();
     let account = account(&world).await;
     world.lock().unwrap().messages = suite::mail_messages().map(|(raw, _)| raw.to_owned()).to_vec();
-    let mail = TlsMail::new().unwrap();
+    let mail = TlsMail::reading(Reader::with(None)).unwrap();
     suite::mail(&mail, &account).await;
     let letters = world.lock().unwrap().letters.clone();
     let [(reader, content)] = letters.as_slice() else { panic!("{letters:?}") };
@@ -268,10 +269,10 @@ async fn page_of_many_messages_goes_on_behind_the_last_one() {
     let account = account(&world).await;
     let message = |number| format!("From: a@b.c\r\nSubject: {number}\r\n\r\nx\r\n");
     world.lock().unwrap().messages = (0..45).map(message).collect();
-    let mail = TlsMail::new().unwrap();
+    let mail = TlsMail::reading(Reader::with(None)).unwrap();
     let (mut uid, mut subjects) = (0, Vec::new());
     loop {
-        let behind = Behind::Message { validity: 7, uid, since_ms: None };
+        let behind = Behind::Message { validity: 7, uid, since_ms: None, gives_up: false };
         let page = mail.fetch(&account, behind).await.unwrap();
         assert!(page.messages.iter().all(|message| message.received_ms == 1_796_032_800_000));
         uid = page.messages.last().map_or(uid, |last: &Received| last.uid);
@@ -289,7 +290,7 @@ async fn refused(account: &MailAccount) -> PortError {
         message_id: "a@x".to_owned(),
         ..Letter::default()
     };
-    TlsMail::new().unwrap().send(account, &letter).await.unwrap_err()
+    TlsMail::reading(Reader::with(None)).unwrap().send(account, &letter).await.unwrap_err()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -313,7 +314,11 @@ async fn letter_without_a_verdict_may_be_on_its_way_and_no_other() {
     account.smtp.port = 1;
     assert_eq!(refused(&account).await.kind, PortErrorKind::Unavailable);
     account.folder = "No such".to_owned();
-    let tried = TlsMail::new().unwrap().fetch(&account, Behind::Newest).await.unwrap_err();
+    let tried = TlsMail::reading(Reader::with(None))
+        .unwrap()
+        .fetch(&account, Behind::Newest)
+        .await
+        .unwrap_err();
     assert_eq!(tried.kind, PortErrorKind::Invalid, "{tried}");
 }
 
@@ -323,15 +328,19 @@ async fn address_with_a_command_in_it_is_never_sent() {
     let account = account(&world).await;
     let to = "a@b>\r\nRCPT TO:<bo@evil.example".to_owned();
     let letter = Letter { to, ..Letter::default() };
-    let error = TlsMail::new().unwrap().send(&account, &letter).await.unwrap_err();
+    let error =
+        TlsMail::reading(Reader::with(None)).unwrap().send(&account, &letter).await.unwrap_err();
     assert_eq!(error.kind, PortErrorKind::Invalid);
     assert!(world.lock().unwrap().letters.is_empty());
     assert_ne!(
-        TlsMail::new().unwrap().send(&account, &Letter { to: "a@b".into(), ..letter }).await,
+        TlsMail::reading(Reader::with(None))
+            .unwrap()
+            .send(&account, &Letter { to: "a@b".into(), ..letter })
+            .await,
         Ok(Sent::Refused { is_final: true, why: String::new() })
     );
     let gone = FilePlace { validity: 7, uid: 9, number: 0 };
-    assert_eq!(TlsMail::new().unwrap().file(&account, gone).await, Ok(None));
+    assert_eq!(TlsMail::reading(Reader::with(None)).unwrap().file(&account, gone).await, Ok(None));
 }
 
 /// A server that says nothing at all is given up. (The time limit itself is not waited for.)
@@ -347,7 +356,11 @@ async fn silent_server_is_given_up() {
     let world = Shared::default();
     let mut account = account(&world).await;
     account.imap.port = port;
-    let error = TlsMail::new().unwrap().fetch(&account, Behind::Newest).await.unwrap_err();
+    let error = TlsMail::reading(Reader::with(None))
+        .unwrap()
+        .fetch(&account, Behind::Newest)
+        .await
+        .unwrap_err();
     assert_eq!(error.kind, PortErrorKind::Timeout, "{error}");
     silent.abort();
 }

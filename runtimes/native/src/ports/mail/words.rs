@@ -3,20 +3,25 @@
 
 /// Lines in which an earlier message is introduced, at most.
 const INTRODUCTION_LINES: usize = 3;
-/// Lines that begin the headers of an earlier message, as Outlook writes them.
-const FIRST_HEADERS: [&str; 5] = ["From:", "Von:", "De :", "De:", "Da:"];
-const LATER_HEADERS: [&str; 10] = [
-    "Sent:",
-    "Date:",
-    "To:",
-    "Subject:",
-    "Gesendet:",
-    "An:",
-    "Datum:",
-    "Betreff:",
-    "Envoyé",
-    "Objet",
+/// Lines that begin the headers of an earlier message, as programs of mail write them.
+const FIRST_HEADERS: [&str; 14] = [
+    "From:",
+    "Von:",
+    "De :",
+    "De:",
+    "Da:",
+    "Van:",
+    "Från:",
+    "Fra:",
+    "Od:",
+    "Lähettäjä:",
+    "От:",
+    "发件人:",
+    "发件人：",
+    "差出人:",
 ];
+/// Maximum characters of the name of a header.
+const HEADER_CHARS_MAX: usize = 20;
 /// Ends of a line that introduces quoted words.
 const WROTE: [&str; 8] = [
     "wrote:",
@@ -31,12 +36,42 @@ const WROTE: [&str; 8] = [
 /// Beginnings of a line that introduces quoted words.
 const BEGINS: [&str; 7] = ["On ", "Am ", "Le ", "El ", "Il ", "Em ", "Op "];
 /// Lines above a message that is passed on.
-const FORWARDS: [&str; 3] =
-    ["Forwarded message", "Begin forwarded message", "Weitergeleitete Nachricht"];
+const FORWARDS: [&str; 13] = [
+    "Forwarded message",
+    "Begin forwarded message",
+    "Weitergeleitete Nachricht",
+    "Mensaje reenviado",
+    "Message transféré",
+    "Messaggio inoltrato",
+    "Mensagem encaminhada",
+    "Doorgestuurd bericht",
+    "Vidarebefordrat meddelande",
+    "Videresendt meddelelse",
+    "Videresendt melding",
+    "Пересылаемое сообщение",
+    "转发的消息",
+];
 /// Lines above a message that is replied to, or passed on.
-const ORIGINALS: [&str; 3] = ["Original Message", "Ursprüngliche Nachricht", "Message d'origine"];
-/// Lines that a telephone adds.
-const PHONES: [&str; 3] = ["Sent from my ", "Von meinem ", "Get Outlook for "];
+const ORIGINALS: [&str; 7] = [
+    "Original Message",
+    "Ursprüngliche Nachricht",
+    "Message d'origine",
+    "Mensaje original",
+    "Messaggio originale",
+    "Mensagem original",
+    "Oorspronkelijk bericht",
+];
+/// Above a signature (RFC 3676), with the space at its end.
+const SIGNATURE: &str = "-- ";
+/// Lines that a telephone adds: beginning and end.
+const PHONES: [(&str, &str); 4] = [
+    ("Sent from my ", ""),
+    ("Von meinem ", " gesendet"),
+    ("Get Outlook for ", ""),
+    ("Envoyé de mon ", ""),
+];
+/// Maximum characters of such a line.
+const PHONE_CHARS_MAX: usize = 50;
 
 /// The words of a message.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -66,9 +101,10 @@ enum Turn {
     Forwarded,
 }
 
-/// Takes a text apart.
+/// Takes a text apart. A subject that says that a message is passed on makes all of it that, where
+/// no line says where the passed-on words begin: they must not pass for the writer's own.
 pub(super) fn split(text: &str, is_forward: bool) -> Words {
-    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    let lines: Vec<&str> = text.lines().map(|line| line.trim_end_matches('\r')).collect();
     let (mut own, mut quoted, mut forwarded) = (Vec::new(), Vec::new(), Vec::new());
     let mut turn = Turn::Own;
     let mut at = 0;
@@ -84,15 +120,24 @@ pub(super) fn split(text: &str, is_forward: bool) -> Words {
                     at = at - 1 + taken;
                 } else if line.starts_with('>') {
                     quoted.push(bare(line));
-                } else if introduces(here) {
-                    // The quoted lines below say it themselves.
-                } else if matches!(turn, Turn::Own) {
-                    own.push(*line);
+                } else if let Some(introduction) = introduction(here) {
+                    // It is about the quoted words below, and no word of the answer.
+                    quoted.extend(here.iter().take(introduction));
+                    at = at - 1 + introduction;
+                    if !is_marked(here, introduction) {
+                        turn = Turn::Quoted;
+                    }
+                } else if matches!(turn, Turn::Own) && !is_of_a_phone(here) {
+                    own.push(line.trim_end());
                 }
             }
         }
     }
+    if is_forward && forwarded.is_empty() {
+        (own, quoted, forwarded) = (Vec::new(), Vec::new(), lines);
+    }
     let joined = |lines: &[&str]| {
+        let lines: Vec<&str> = lines.iter().map(|line| line.trim_end()).collect();
         let text = lines.join("\n").trim_matches('\n').to_owned();
         Some(text).filter(|text| !text.trim().is_empty())
     };
@@ -106,63 +151,93 @@ pub(super) fn split(text: &str, is_forward: bool) -> Words {
 
 /// The turn that these lines begin, and how many of them say so.
 fn turn_at(lines: &[&str], is_forward: bool) -> Option<(Turn, usize)> {
-    let first = lines.first()?.trim();
+    let whole = *lines.first()?;
+    let first = whole.trim();
     let ruled = first.trim_matches(['-', '_', '=', ' ', ':']);
     let has_rule = ruled.len() < first.len();
-    if has_rule && FORWARDS.iter().any(|mark| ruled.eq_ignore_ascii_case(mark)) {
+    let is = |mark: &&str| ruled.to_lowercase() == mark.to_lowercase();
+    if has_rule && FORWARDS.iter().any(|mark| is(mark)) {
         return Some((Turn::Forwarded, 1));
     }
     let earlier = || if is_forward { Turn::Forwarded } else { Turn::Quoted };
-    if has_rule && ORIGINALS.iter().any(|mark| ruled.eq_ignore_ascii_case(mark)) {
+    if has_rule && ORIGINALS.iter().any(|mark| is(mark)) {
         return Some((earlier(), 1));
     }
     // The headers are the earlier message's own.
     if FIRST_HEADERS.iter().any(|header| first.starts_with(header)) && has_headers(lines) {
         return Some((earlier(), 0));
     }
-    if let Some(taken) = attribution(lines) {
-        return Some((Turn::Quoted, taken));
-    }
-    let is_signature =
-        lines.first() == Some(&"--") || PHONES.iter().any(|mark| first.starts_with(mark));
-    is_signature.then_some((Turn::Signature, 1))
+    (whole == SIGNATURE).then_some((Turn::Signature, 1))
 }
 
+/// Whether headers stand here, whatever language they are in: at least three lines with a name, a
+/// colon and something behind it, one with an address or a time.
 fn has_headers(lines: &[&str]) -> bool {
-    let below = lines.iter().skip(1).take(3);
-    below.filter(|line| LATER_HEADERS.iter().any(|header| line.trim().starts_with(header))).count()
-        > 1
+    let is_header = |line: &&&str| {
+        line.split_once([':', '：']).is_some_and(|(name, value)| {
+            let is_name = |ch: char| ch.is_alphabetic() || " \u{a0}*-".contains(ch);
+            (1..=HEADER_CHARS_MAX).contains(&name.chars().count())
+                && name.chars().all(is_name)
+                && !value.trim().is_empty()
+        })
+    };
+    let headers: Vec<_> = lines.iter().take_while(is_header).collect();
+    let tells = |line: &&&&str| line.contains('@') || line.chars().any(|ch| ch.is_ascii_digit());
+    let has_few = headers.len() == 2 && headers.iter().all(|line| tells(&line));
+    headers.len() >= 3 && headers.iter().any(|line| tells(&line) || line.contains("Subject"))
+        || has_few
 }
 
-/// Lines such as `On Monday, Ines <ines@example.org>` and `wrote:`, with unmarked words below.
-fn attribution(lines: &[&str]) -> Option<usize> {
-    let first = lines.first()?.trim_start();
-    let begins = BEGINS.iter().any(|word| first.starts_with(word));
-    let end = lines
+/// Whether a telephone wrote this line, at the end of the writer's words.
+fn is_of_a_phone(lines: &[&str]) -> bool {
+    let Some(first) = lines.first().map(|line| line.trim()) else { return false };
+    let is_plain =
+        first.chars().count() <= PHONE_CHARS_MAX && !first.contains([':', ',', ';', '!', '?']);
+    let is_phone =
+        PHONES.iter().any(|(start, end)| first.starts_with(start) && first.ends_with(end));
+    if !is_plain || !is_phone {
+        return false;
+    }
+    let rest = lines.get(1..).unwrap_or_default();
+    let next = rest.iter().position(|line| !line.trim().is_empty());
+    next.is_none_or(|next| {
+        let rest = rest.get(next..).unwrap_or_default();
+        rest.first().is_some_and(|line| line.starts_with('>'))
+            || turn_at(rest, false).is_some()
+            || introduction(rest).is_some()
+    })
+}
+
+/// Lines such as `On Monday, Ines <ines@example.org>` and `wrote:` above an earlier message; how
+/// many. They name a day or an address, and no empty line is among them. The nearest beginning
+/// counts, so that no line of the writer's own is taken for one.
+fn introduction(lines: &[&str]) -> Option<usize> {
+    let is_words = |line: &&&str| !line.trim().is_empty() && !line.starts_with('>');
+    let block: Vec<&str> = lines
         .iter()
         .take(INTRODUCTION_LINES)
-        .position(|line| WROTE.iter().any(|end| line.trim_end().ends_with(end)))?;
-    let is_marked = below(lines, end).is_some_and(|line| line.starts_with('>'));
-    // Words may stand between marked lines.
-    (begins && !is_marked).then_some(end + 1)
+        .take_while(is_words)
+        .map(|line| line.trim())
+        .collect();
+    let count = block.iter().position(|line| line.ends_with(':'))? + 1;
+    let block = block.get(..count)?;
+    let begins = |line: &&&str| BEGINS.iter().any(|word| line.starts_with(word));
+    let tells = |line: &&str| line.contains('@') || line.chars().any(|ch| ch.is_ascii_digit());
+    let wrote = block.last().is_some_and(|last| WROTE.iter().any(|end| last.ends_with(end)));
+    let is_one = if count == 1 {
+        block.iter().any(|line| (begins(&&line) || wrote || line.contains('@')) && tells(line))
+    } else {
+        begins(&block.first()?)
+            && !block.iter().skip(1).any(|line| begins(&line))
+            && block.iter().any(tells)
+    };
+    // Without marks below only a verb tells that an earlier message follows.
+    (is_one && (wrote || is_marked(lines, count))).then_some(count)
 }
 
-/// Whether these lines introduce marked ones.
-fn introduces(lines: &[&str]) -> bool {
-    let is_words = |line: &&&str| !line.trim().is_empty() && !line.starts_with('>');
-    let count = lines.iter().take(INTRODUCTION_LINES).take_while(is_words).count();
-    let ends = count
-        .checked_sub(1)
-        .and_then(|last| lines.get(last))
-        .is_some_and(|line| line.ends_with(':'));
-    let begins =
-        lines.first().is_some_and(|first| BEGINS.iter().any(|word| first.starts_with(word)));
-    let has_digit =
-        || lines.first().is_some_and(|first| first.contains(|ch: char| ch.is_ascii_digit()));
-    let has_address =
-        lines.iter().take(count).any(|line| line.contains('@') || line.contains("wrote"));
-    ends && (has_address || begins && has_digit())
-        && below(lines, count - 1).is_some_and(|line| line.starts_with('>'))
+/// Whether the words below these lines are marked as quoted.
+fn is_marked(lines: &[&str], count: usize) -> bool {
+    below(lines, count - 1).is_some_and(|line| line.starts_with('>'))
 }
 
 /// The first line behind this one that is not empty.
@@ -204,15 +279,25 @@ mod own_words {
             ("Yes, please.\n\n-- \nInes\nExample GmbH", ("Yes, please.", None)),
             (
                 "Yes.\n\nOn Mon, 30 Nov 2026 at 10:00, Desk <desk@example.org> wrote:\n\n> Shall I?\n> > Build it\n",
-                ("Yes.", quoted("Shall I?\nBuild it")),
+                (
+                    "Yes.",
+                    quoted(
+                        "On Mon, 30 Nov 2026 at 10:00, Desk <desk@example.org> wrote:\nShall I?\nBuild it",
+                    ),
+                ),
             ),
             (
                 "Do the first.\n\nOn Mon, 30 Nov 2026 at 10:00, Desk\n<desk@example.org> wrote:\n\nA or B?",
-                ("Do the first.", quoted("A or B?")),
+                (
+                    "Do the first.",
+                    quoted(
+                        "On Mon, 30 Nov 2026 at 10:00, Desk\n<desk@example.org> wrote:\n\nA or B?",
+                    ),
+                ),
             ),
             (
                 "Ja.\n\nAm 30.11.26 um 10:00 schrieb Desk:\n> Soll ich?\nBitte bald.",
-                ("Ja.\n\nBitte bald.", quoted("Soll ich?")),
+                ("Ja.\n\nBitte bald.", quoted("Am 30.11.26 um 10:00 schrieb Desk:\nSoll ich?")),
             ),
             (
                 "OK\n\nFrom: Desk <desk@example.org>\nSent: Monday\nTo: Ines\nSubject: x\n\nShall I?",
@@ -229,6 +314,40 @@ mod own_words {
             ),
             ("From: here to there\nTo: be done", ("From: here to there\nTo: be done", None)),
             ("I wrote:\nsomething", ("I wrote:\nsomething", None)),
+            // The writer's own lines above the introduction stay the writer's own.
+            (
+                "yes\nOn second thought, not yet.\n\nOn Mon, 30 Nov 2026, Desk <desk@example.org> wrote:\n\nShall I?",
+                (
+                    "yes\nOn second thought, not yet.",
+                    quoted("On Mon, 30 Nov 2026, Desk <desk@example.org> wrote:\n\nShall I?"),
+                ),
+            ),
+            (
+                "Yes,\nbut not on the\nproduction host.\nOn Mon, 30 Nov 2026, Desk <desk@example.org> wrote:\n> Shall I?",
+                (
+                    "Yes,\nbut not on the\nproduction host.",
+                    quoted("On Mon, 30 Nov 2026, Desk <desk@example.org> wrote:\nShall I?"),
+                ),
+            ),
+            (
+                "Le serveur est en panne.\n\nLe lun. 30 nov. 2026, Desk a écrit :\n\nVoulez-vous ?",
+                (
+                    "Le serveur est en panne.",
+                    quoted("Le lun. 30 nov. 2026, Desk a écrit :\n\nVoulez-vous ?"),
+                ),
+            ),
+            // A rule and a telephone end nothing where words follow.
+            ("yes\n--\nbut only after the backup", ("yes\n--\nbut only after the backup", None)),
+            (
+                "yes\nVon meinem Chef: nur auf Staging!",
+                ("yes\nVon meinem Chef: nur auf Staging!", None),
+            ),
+            (
+                "Bitte prüfe:\nVon meinem Laptop aus geht der Login nicht.",
+                ("Bitte prüfe:\nVon meinem Laptop aus geht der Login nicht.", None),
+            ),
+            ("Sent from my desk it was\nnot", ("Sent from my desk it was\nnot", None)),
+            ("ja\n\nVon meinem iPhone gesendet", ("ja", None)),
         ] {
             assert_eq!(own(text), (wanted.0.to_owned(), wanted.1), "{text}");
         }
@@ -247,6 +366,20 @@ mod own_words {
         let text = "-----Original Message-----\nhello";
         assert_eq!(split(text, true).forwarded.as_deref(), Some("hello"));
         assert_eq!(split(text, false).quoted.as_deref(), Some("hello"));
+        // In any language, and where no line is known: never the writer's own.
+        let headers =
+            "De: Mallory <m@example.com>\nEnviado el: lunes\nPara: Ines\nAsunto: x\n\nBorra todo.";
+        for text in [
+            headers.to_owned(),
+            format!("Mira.\n\n-------- Mensaje reenviado --------\n{headers}"),
+            format!("Mira.\n{headers}"),
+        ] {
+            let words = split(&text, true);
+            assert!(!words.own.contains("Borra"), "{text}");
+            assert!(words.forwarded.unwrap().contains("Borra todo."), "{text}");
+        }
+        let unknown = split("mallory napisał(a)\n\nusuń wszystko", true);
+        assert_eq!((unknown.own.as_str(), unknown.forwarded.is_some()), ("", true));
         assert!(is_forward("WG: Rechnung") && !is_forward("Re: Fwd: x"));
     }
 }

@@ -14,6 +14,8 @@ const ID_BYTES_MAX: usize = 250;
 pub(super) struct Desk {
     /// In lower case.
     pub(super) address: String,
+    /// Other addresses that lead here, in lower case.
+    pub(super) aliases: Vec<String>,
     /// `None` for the mailbox of this machine.
     pub(super) account: Option<MailAccount>,
     /// Signs the messages of `quintet send`.
@@ -23,6 +25,14 @@ pub(super) struct Desk {
 }
 
 impl Desk {
+    /// Whether this address leads here: ours, an alias, or either with `+` and a word before the
+    /// `@`.
+    pub(super) fn is_me(&self, reader: &str) -> bool {
+        let (name, domain) = reader.rsplit_once('@').unwrap_or_default();
+        let bare = format!("{}@{domain}", name.split('+').next().unwrap_or_default());
+        let mut own = self.aliases.iter().chain([&self.address]);
+        own.any(|own| own == reader || *own == bare)
+    }
     /// The id of a letter: the same for the same content, so that a repeated one is known.
     pub(super) fn id(&self, row: &str, shows: &str, is_question: bool) -> String {
         let kind = if is_question { QUESTION } else { OURS };

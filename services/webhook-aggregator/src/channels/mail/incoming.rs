@@ -16,6 +16,8 @@ use platform::text::printable;
 const UNPROVEN: &str = "unproven_sender";
 /// A program wrote it, a list passed it on, or we wrote it ourselves.
 const AUTOMATIC: &str = "automatic";
+/// It is written to others: anybody who has a letter of a sender could hand it in here.
+const NOT_ADDRESSED: &str = "not_addressed";
 /// Files that sign a message, which are no part of what it says.
 const SIGNATURES: [&str; 3] =
     ["application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"];
@@ -47,6 +49,11 @@ pub(super) fn read(desk: &Desk, mail: &Received) -> Inbound {
         inbound.kind = Kind::Ignored(UNPROVEN);
         return inbound;
     };
+    // A proof stays true wherever the letter goes, so it counts with the address alone.
+    if desk.trusts.is_some() && !mail.to.iter().any(|reader| desk.is_me(reader)) {
+        inbound.kind = Kind::Ignored(NOT_ADDRESSED);
+        return inbound;
+    }
     place_of(mail, sender, &mut inbound);
     read_content(desk, mail, &mut inbound);
     inbound
@@ -105,6 +112,9 @@ fn read_content(desk: &Desk, mail: &Received, inbound: &mut Inbound) {
     if let Some(bytes) = mail.too_long {
         let what = format!("the files of a message of {}", size(bytes));
         inbound.attached.push(what);
+    }
+    if mail.more_files > 0 {
+        inbound.attached.push(format!("{} more files, which are too many", mail.more_files));
     }
     let is_passed_on = mail.forwarded.is_some();
     inbound.attachments.iter_mut().for_each(|file| file.passed_on = is_passed_on);

@@ -26,6 +26,7 @@ impl LocalPlatform for Mail {
             authentication: Some(format!("{SERVER}; dmarc=pass header.from={DOMAIN}")),
             from: Some(from.clone()),
             from_name: Some("You".to_owned()),
+            to: vec![format!("quintet@{DOMAIN}")],
             text: said.text.to_owned(),
             ..Received::default()
         };

@@ -180,5 +180,10 @@ fn contacts(cards: &Value) -> String {
         let parts: Vec<String> = name.into_iter().chain(phones).chain(emails).collect();
         (!parts.is_empty()).then(|| format!("Contact: {}", parts.join(", ")))
     };
-    list(cards).take(CONTACTS_MAX).filter_map(card).collect::<Vec<_>>().join("\n")
+    let mut lines: Vec<String> = list(cards).take(CONTACTS_MAX).filter_map(card).collect();
+    let more = list(cards).count().saturating_sub(CONTACTS_MAX);
+    if more > 0 {
+        lines.push(format!("and {more} more contacts"));
+    }
+    lines.join("\n")
 }
