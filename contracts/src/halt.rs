@@ -1,9 +1,9 @@
 //! Halting and resuming.
 
-use crate::TaskId;
+use crate::{AgentId, Shard, TaskId};
 use serde::{Deserialize, Serialize};
 
-/// `POST /api/halt`: one task, or all.
+/// `POST /api/halt`: one task, one agent, one endpoint, or all.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -12,6 +12,12 @@ pub struct HaltRequest {
     pub task_id: Option<TaskId>,
     #[serde(default)]
     pub all: bool,
+    /// All work of this agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentId>,
+    /// All work that came in by this endpoint, such as `telegram.main`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Shard>,
     /// Refuses a task that does not exist yet. Without it the task of another program may be halted
     /// ahead of its request.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -23,16 +29,20 @@ pub struct HaltRequest {
     pub actor: Option<String>,
 }
 
-/// `POST /api/resume`: the halt of one task, or by default the halt of all.
+/// `POST /api/resume`: the halt of one task, agent or endpoint, or by default the halt of all.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ResumeRequest {
     #[serde(default)]
     pub task_id: Option<TaskId>,
-    /// Equal to leaving the task out.
+    /// Equal to naming nothing.
     #[serde(default)]
     pub all: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Shard>,
     #[serde(default)]
     pub reason: Option<String>,
     #[serde(default)]
@@ -88,7 +98,7 @@ pub struct HaltAnswer {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct HaltRow {
-    /// `all` or `task:<id>`.
+    /// `all`, `task:<id>`, `agent:<id>` or `endpoint:<channel>.<name>`.
     pub target: String,
     pub reason: String,
     pub by: String,
@@ -114,6 +124,12 @@ pub struct HaltList {
 #[serde(rename_all = "camelCase")]
 pub struct HaltCheck {
     pub tasks: Vec<TaskId>,
+    /// For `held`: the agent of work that has not begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentId>,
+    /// For `held`: the endpoint that it came in by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Shard>,
 }
 
 /// Response of the check.
@@ -123,6 +139,9 @@ pub struct HaltCheck {
 pub struct HaltCheckAnswer {
     pub all: bool,
     pub halted: Vec<TaskId>,
+    /// The named agent or endpoint is halted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
     /// Who ordered the oldest of these halts, where a halt is in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<HaltedBy>,

@@ -127,7 +127,7 @@ calls! { PersonalAssistant:
         reply: RenewAnswer,
         example: r#"{"claimToken": "9d1c", "costMicros": 120000}"#,
     }
-    /// Halt one task, or everything.
+    /// Halt one task, an agent, an endpoint, or everything.
     Post Halt "/api/halt" {
         access: OWNER,
         callers: [WebhookAggregator, MonitoringDashboard],
@@ -138,7 +138,7 @@ calls! { PersonalAssistant:
         reply: HaltAnswer,
         example: r#"{"taskId": "deploy-42", "reason": "Wrong version."}"#,
     }
-    /// End one task's halt, or the halt of everything.
+    /// End the halt of a task, an agent or an endpoint, or that of everything.
     Post Resume "/api/resume" {
         access: OWNER,
         callers: [WebhookAggregator, MonitoringDashboard],

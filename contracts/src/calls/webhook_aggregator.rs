@@ -52,6 +52,7 @@ calls! { WebhookAggregator:
     /// List the endpoints, and whether their messages arrive.
     Get ListEndpoints "/api/endpoints" {
         access: READERS,
+        callers: [PersonalAssistant],
         reply: EndpointList,
     }
     /// List events, the newest first.

@@ -179,14 +179,14 @@ pub enum Command {
         #[arg(long)]
         reason: Option<String>,
     },
-    /// Stop one task, or everything
+    /// Stop one task, one agent, one endpoint, or everything
     #[command(
-        after_help = "Example:\n  quintet halt\n  quintet halt web.console.01J9Z5K2M8Q4R6T8V0X2Z4B6D8"
+        after_help = "Example:\n  quintet halt\n  quintet halt web.console.01J9Z5K2M8Q4R6T8V0X2Z4B6D8\n  quintet halt --agent codegen\n  quintet halt --endpoint telegram.main"
     )]
     Halt(HaltArgs),
-    /// Resume a halted task, or everything
-    #[command(after_help = "Example:\n  quintet resume")]
-    Resume { task: Option<String> },
+    /// Resume what was halted: a task, an agent, an endpoint, or everything
+    #[command(after_help = "Example:\n  quintet resume\n  quintet resume --agent codegen")]
+    Resume(ResumeArgs),
     /// Show the amounts spent, held and left; change the limits
     #[command(after_help = "Example:\n  quintet budget\n  quintet budget set --daily 20")]
     Budget {
@@ -459,12 +459,30 @@ fn one_of(
 #[derive(Args, Debug)]
 pub struct HaltArgs {
     pub task: Option<String>,
+    /// All work of this agent
+    #[arg(long, value_name = "AGENT", conflicts_with_all = ["task", "endpoint"])]
+    pub agent: Option<String>,
+    /// All work that came in by this endpoint, such as telegram.main
+    #[arg(long, value_name = "ENDPOINT", conflicts_with = "task")]
+    pub endpoint: Option<String>,
     /// Halt the task of another program before it has asked for an approval
     #[arg(long, requires = "task")]
     pub ahead: bool,
     /// Reason, for the record
     #[arg(long, default_value = "from the command line")]
     pub reason: String,
+}
+
+/// Arguments of `quintet resume`.
+#[derive(Args, Debug)]
+pub struct ResumeArgs {
+    pub task: Option<String>,
+    /// The halt of this agent
+    #[arg(long, value_name = "AGENT", conflicts_with_all = ["task", "endpoint"])]
+    pub agent: Option<String>,
+    /// The halt of this endpoint, such as telegram.main
+    #[arg(long, value_name = "ENDPOINT", conflicts_with = "task")]
+    pub endpoint: Option<String>,
 }
 
 /// Which events `quintet events` shows.

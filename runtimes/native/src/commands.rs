@@ -73,7 +73,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         }
         Command::Reject { id, reason } => How::reject(reason).tell(&client()?, &id, json).await,
         Command::Halt(halt) => decide::halt(&client()?, halt, json).await,
-        Command::Resume { task } => decide::resume(&client()?, task, json).await,
+        Command::Resume(resume) => decide::resume(&client()?, resume, json).await,
         Command::Budget { command } => budget::budget(&client()?, command, json).await,
         Command::Rules { command } => rules::rules(&client()?, command, json).await,
         Command::Audit { command } => audit::audit(&client()?, command, json).await,

@@ -107,6 +107,7 @@ fn routes(deps: &Deps) -> Routes<Deps> {
         .page(&gate, "/dashboard/assistant/pin", post(assistant::pin))
         .page(&gate, "/dashboard/assistant/forget", post(assistant::forget))
         .page(&gate, menu::AGENTS.path, get(agents::show))
+        .page(&gate, "/dashboard/agents/halt", post(agents::halt))
         .page(&gate, "/dashboard/gateways/drain", post(agents::drain))
         .page(&gate, menu::SCHEDULES.path, get(schedules::show))
         .page(&gate, "/dashboard/schedules/remove", post(schedules::remove))

@@ -51,7 +51,7 @@ impl ApprovalsFile {
 
 fn names(section: &mut Section<'_>, key: &str) -> Option<Vec<String>> {
     let list = section.texts(key)?;
-    if list.len() > ITEMS_MAX || list.iter().any(is_odd) {
+    if list.len() > ITEMS_MAX || list.iter().any(|item| is_odd(item)) {
         section.wrong(
             key,
             "is not a list of at most 200 names.",

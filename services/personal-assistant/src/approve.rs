@@ -13,7 +13,7 @@ use crate::request::NAME_CHARS_MAX;
 use crate::reviewed::Reviewed;
 use crate::spend::{self, Fresh};
 use crate::store::{self, Answers, ApprovalRow, CLAIM_WINDOW_MS, DECISION_WINDOW_MS, SKEW_MS};
-use crate::{Deps, audit, owner, stake};
+use crate::{Deps, audit, halt_scope, owner, stake};
 use contracts::approval::{
     ApprovalState, ApproveAnswer, ApproveRequest, CANNOT_START, ChannelContext,
 };
@@ -330,7 +330,7 @@ impl Draft {
     fn insert(&self) -> Statement {
         let text = format!(
             "WITH turned AS (SELECT json_extract(?4, '$.' || CASE
-                 WHEN {halted} OR {run_halted} THEN 'halted'
+                 WHEN {halted} OR {run_halted} OR {scope_halted} THEN 'halted'
                  WHEN ?3 = 'approved' AND NOT EXISTS (SELECT 1 FROM hold h WHERE h.task = ?1 AND h.attempt = ?6) THEN 'budget'
                  WHEN ?3 = 'pending' AND {too_many} THEN 'flooded'
                  ELSE 'ruled' END) AS o, ?5 AS c)
@@ -344,6 +344,7 @@ impl Draft {
              FROM turned WHERE true ON CONFLICT (task) DO NOTHING",
             halted = store::HALTED,
             run_halted = "EXISTS (SELECT 1 FROM halt t WHERE t.resumed_at IS NULL AND t.target = 'task:' || (?5 ->> 'run'))",
+            scope_halted = halt_scope::of_columns("?5"),
             too_many = stake::too_many("?5", "?7")
         );
         let now_ms = self.now_ms;

@@ -53,7 +53,7 @@ impl Authority {
         }
     }
     /// Whether it reaches what came in by this endpoint; `None` came by none.
-    fn reaches(&self, shard: Option<&Shard>) -> bool {
+    pub fn reaches(&self, shard: Option<&Shard>) -> bool {
         match self {
             Self::Owner => true,
             Self::Endpoint(own) => shard == Some(own),

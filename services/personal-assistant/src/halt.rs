@@ -1,4 +1,4 @@
-//! `POST /api/halt` and `/api/resume`, the list, and the aggregator's checks and reports.
+//! `POST /api/halt` and `/api/resume`, and the list.
 //!
 //! A halt is one row, durable before the response. Every statement that starts work checks it, so a
 //! halt takes effect without delay, even for a task that does not exist yet. Runs of
@@ -7,6 +7,7 @@
 
 use crate::actor::{actor, check_text};
 use crate::authority::Authority;
+use crate::halt_scope::{self, Scope};
 use crate::store::{self, Answers, ApprovalRow};
 use crate::unwritten::{Order, target};
 use crate::{Deps, ask, audit, unknown};
@@ -14,8 +15,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use contracts::halt::{
-    HaltAnswer, HaltCheck, HaltCheckAnswer, HaltLevel, HaltList, HaltRequest, HaltRow, HaltedBy,
-    ResumeAnswer, ResumeRequest, StoppedRequest,
+    HaltAnswer, HaltLevel, HaltList, HaltRequest, HaltRow, ResumeAnswer, ResumeRequest,
 };
 use contracts::{ErrorCode, Problem, TaskId};
 use http::StatusCode;
@@ -64,24 +64,22 @@ pub async fn halt(
     Extension(who): Extension<Principal>,
     JsonBody(request): JsonBody<HaltRequest>,
 ) -> ApiResult<Response> {
-    if request.all == request.task_id.is_some() {
-        return Err(Problem::field(
-            "taskId",
-            "Send either `taskId` or `all: true`.",
-            "Name one task, or halt all.",
-        )
-        .into());
-    }
+    let scope = Scope::of_halt(&request)?;
     check_task(request.task_id.as_ref())?;
     check_text("reason", request.reason.as_deref())?;
     check_text("actor", request.actor.as_deref())?;
     let authority = Authority::of(who, request.actor.as_deref());
-    check_reach(&authority, request.task_id.as_ref())?;
+    check_reach(&authority, &scope)?;
     let order = Order {
         reason: request.reason.unwrap_or_else(|| "No reason was given.".to_owned()),
         by: actor(who, request.actor),
         endpoint: authority.halts_as().to_owned(),
     };
+    if let Scope::Agent(_) | Scope::Endpoint(_) = &scope {
+        unknown::refuse_unknown_scope(&deps, &scope).await?;
+        let (answer, status) = halt_scope(&deps, &scope, &order).await?;
+        return Ok((status, Json(answer)).into_response());
+    }
     let task = request.task_id.as_ref();
     deps.emergency.stop(task);
     if let Some(task) = task {
@@ -161,16 +159,47 @@ pub(crate) async fn write_due(deps: &Deps) {
     deps.emergency.keep_space();
 }
 
-/// Everything may be halted by everyone who may decide anything: stopping is the safe direction. A
-/// single task only by who may decide about it; the refusal is that of an unknown task.
-fn check_reach(authority: &Authority, task: Option<&TaskId>) -> ApiResult<()> {
-    match task {
-        Some(task) if !authority.may_stop(task) => Err(ApiError::not_found("task with this id")),
-        None if *authority == Authority::Nobody => {
+/// Everything, and an agent, may be halted by everyone who may decide anything: stopping is the safe
+/// direction. A single task or an endpoint only by who may decide about it; the refusal is that of
+/// an unknown one.
+fn check_reach(authority: &Authority, scope: &Scope) -> ApiResult<()> {
+    match scope {
+        Scope::Task(task) if !authority.may_stop(task) => {
+            Err(ApiError::not_found("task with this id"))
+        }
+        Scope::Endpoint(shard) if !authority.reaches(Some(shard)) => {
+            Err(ApiError::not_found("endpoint of this name"))
+        }
+        Scope::All | Scope::Agent(_) if *authority == Authority::Nobody => {
             Err(Problem::field("actor", "`actor` names no approver.", "Name who asks.").into())
         }
         _ => Ok(()),
     }
+}
+
+/// Halts all work of an agent or of an endpoint.
+async fn halt_scope(
+    deps: &Deps,
+    scope: &Scope,
+    order: &Order,
+) -> ApiResult<(HaltAnswer, StatusCode)> {
+    let target = scope.target();
+    // `?2` is the target, `?5` the time of the halt.
+    let level =
+        format!("CASE WHEN {} THEN 'accepted' ELSE 'stopped' END", halt_scope::runs("?2", "?5"));
+    let [halt, entry] = write(deps, &target, order, &level);
+    let mut answers = Answers::of(&*deps.sql, vec![halt, entry, in_force(&target, order)]).await?;
+    let new = answers.any();
+    answers.skip();
+    let row: Stored = answers.one()?.ok_or_else(|| store::unreadable("halt"))?;
+    deps.signal.notify(KEY);
+    let message = format!(
+        "{} is halted: nothing of it starts until you resume it. Gateways stop its runs within ten seconds.",
+        scope.name()
+    );
+    let answer =
+        HaltAnswer { success: true, task_id: None, message, level: row.level, unwritten: false };
+    Ok((answer, status(new, row.level)))
 }
 
 /// Writes the halt, unless the same target is already halted by the same authority, and its entry
@@ -291,11 +320,14 @@ fn running(now: &str) -> String {
     )
 }
 
-/// Confirms a halt of everything once no claimed task runs. Called by the tick.
+/// Confirms a halt of everything, of an agent or of an endpoint once no claimed task of it runs.
+/// Called by the tick.
 pub(crate) async fn confirm_all(deps: &Deps) -> ApiResult<()> {
     let text = format!(
-        "UPDATE halt SET level = 'stopped' WHERE target = 'all' AND resumed_at IS NULL AND level = 'accepted' AND NOT {} RETURNING id",
-        running("?1")
+        "UPDATE halt SET level = 'stopped' WHERE target NOT LIKE 'task:%' AND resumed_at IS NULL AND level = 'accepted'
+         AND NOT CASE target WHEN 'all' THEN {} ELSE {} END RETURNING id",
+        running("?1"),
+        halt_scope::runs("halt.target", "?1")
     );
     if !deps.sql.query(Statement::new(text).bind(deps.clock.now_ms())).await?.is_empty() {
         deps.signal.notify(KEY);
@@ -342,17 +374,10 @@ pub async fn resume(
 ) -> ApiResult<Json<ResumeAnswer>> {
     check_task(request.task_id.as_ref())?;
     check_text("actor", request.actor.as_deref())?;
-    if request.all && request.task_id.is_some() {
-        return Err(Problem::field(
-            "all",
-            "`all` and `taskId` exclude each other.",
-            "Send one of them.",
-        )
-        .into());
-    }
+    let scope = Scope::of_resume(&request)?;
     let authority = Authority::of(who, request.actor.as_deref());
-    check_reach(&authority, request.task_id.as_ref())?;
-    let target = target(request.task_id.as_ref());
+    check_reach(&authority, &scope)?;
+    let target = scope.target();
     let (now_ms, by) = (deps.clock.now_ms(), actor(who, request.actor));
     let end = sql!(
         "UPDATE halt SET resumed_at = ?2, resumed_by = ?3 WHERE target = ?1 AND resumed_at IS NULL AND (?4 OR endpoint = ?5) RETURNING id",
@@ -365,20 +390,23 @@ pub async fn resume(
     let others = sql!("SELECT id FROM halt WHERE target = ?1 AND resumed_at IS NULL", &target);
     let entry = audit::of_resume(&deps, &target, &by, now_ms);
     let mut answers = Answers::of(&*deps.sql, vec![end, others, entry]).await?;
-    let (was_held, stays_held) =
-        deps.unwritten.lift(request.task_id.as_ref(), authority.halts_as());
+    let (was_held, stays_held) = match &scope {
+        Scope::All | Scope::Task(_) => deps.unwritten.lift(scope.task(), authority.halts_as()),
+        Scope::Agent(_) | Scope::Endpoint(_) => (false, false),
+    };
     let (lifted, remains) = (answers.any() || was_held, answers.any() || stays_held);
     deps.signal.notify(KEY);
     if lifted && !remains && request.task_id.is_none() {
-        wake_held(&deps).await;
+        wake_held(&deps, &target).await;
     }
     let message = match (lifted, remains) {
         (_, true) => "A halt that you cannot lift is in force. The owner lifts it with `quintet resume` or in the dashboard.".to_owned(),
-        (lifted, false) => match &request.task_id {
-            Some(task) if lifted => unknown::after_resume(&deps, task).await?,
-            Some(task) => unknown::not_halted(&deps, &authority, task).await?,
-            None if lifted => "Everything may start again.".to_owned(),
-            None => "Nothing was halted.".to_owned(),
+        (lifted, false) => match &scope {
+            Scope::Task(task) if lifted => unknown::after_resume(&deps, task).await?,
+            Scope::Task(task) => unknown::not_halted(&deps, &authority, task).await?,
+            scope if lifted => format!("{} may start again.", scope.name()),
+            Scope::All => "Nothing was halted.".to_owned(),
+            scope => format!("{} was not halted.", scope.name()),
         },
     };
     Ok(Json(ResumeAnswer { success: lifted && !remains, task_id: request.task_id, message }))
@@ -386,14 +414,15 @@ pub async fn resume(
 
 /// Wakes the messages that were kept during the halt. A failure costs them a minute, after which
 /// they look themselves.
-async fn wake_held(deps: &Deps) {
+async fn wake_held(deps: &Deps, target: &str) {
     let held = sql!(
         "SELECT DISTINCT event_id AS id FROM approvals
          WHERE code = 'halted' AND event_id IS NOT NULL
-           AND decided_at >= (SELECT MIN(t.at) FROM halt t WHERE t.target = 'all' AND t.resumed_at = (
-             SELECT MAX(l.resumed_at) FROM halt l WHERE l.target = 'all'))
+           AND decided_at >= (SELECT MIN(t.at) FROM halt t WHERE t.target = ?2 AND t.resumed_at = (
+             SELECT MAX(l.resumed_at) FROM halt l WHERE l.target = ?2))
          LIMIT ?1",
-        WAKE_MAX
+        WAKE_MAX,
+        target
     );
     match deps.sql.all::<Event>(held).await {
         Ok(events) => ask::wake(deps, events.into_iter().map(|event| event.id).collect()),
@@ -430,66 +459,4 @@ pub async fn list(State(deps): State<Deps>) -> ApiResult<Json<HaltList>> {
     });
     let halts = deps.unwritten.rows().into_iter().chain(written).collect();
     Ok(Json(HaltList { all: all_halted(&deps).await?, halts }))
-}
-
-/// `POST /internal/halts/check`: which of these tasks must stop. During a halt of everything it
-/// returns all of them.
-pub async fn check(
-    State(deps): State<Deps>,
-    JsonBody(request): JsonBody<HaltCheck>,
-) -> ApiResult<Json<HaltCheckAnswer>> {
-    #[derive(Deserialize)]
-    struct Target {
-        target: String,
-        actor: String,
-        name: Option<String>,
-    }
-    // Answered without storage, which may be what fails.
-    let unwritten = deps.unwritten.actor(&request.tasks);
-    let unwritten = unwritten.map(|actor| HaltedBy { actor, name: None });
-    if deps.unwritten.halts_all() {
-        return Ok(Json(HaltCheckAnswer { all: true, halted: request.tasks, by: unwritten }));
-    }
-    let tasks = serde_json::to_string(&request.tasks).map_err(|_| store::unreadable("request"))?;
-    let find = sql!(
-        "SELECT target, halted_by AS actor, (SELECT name FROM person WHERE person.actor = halted_by) AS name
-         FROM halt WHERE resumed_at IS NULL AND (target = 'all' OR target IN (SELECT 'task:' || value FROM json_each(?1)))
-         ORDER BY at",
-        tasks
-    );
-    let rows: Vec<Target> = deps.sql.all(find).await?;
-    let all = rows.iter().any(|row| row.target == "all");
-    let is_halted = |task: &TaskId| {
-        all || deps.unwritten.covers(task)
-            || rows.iter().any(|row| row.target == target(Some(task)))
-    };
-    let halted = request.tasks.into_iter().filter(is_halted).collect();
-    let first = rows.into_iter().next();
-    let by = first.map(|row| HaltedBy { actor: row.actor, name: row.name }).or(unwritten);
-    Ok(Json(HaltCheckAnswer { all, halted, by }))
-}
-
-/// `POST /internal/stopped`: raises the level of the task's halt.
-pub async fn stopped(
-    State(deps): State<Deps>,
-    JsonBody(request): JsonBody<StoppedRequest>,
-) -> ApiResult<Json<HaltAnswer>> {
-    let raise = sql!(
-        "UPDATE halt SET level = 'stopped' WHERE target = ?1 AND resumed_at IS NULL RETURNING id",
-        target(Some(&request.task_id))
-    );
-    let success = !deps.sql.query(raise).await?.is_empty();
-    deps.signal.notify(KEY);
-    let message = if success {
-        format!("{} is stopped.", request.task_id)
-    } else {
-        format!("{} was not halted individually.", request.task_id)
-    };
-    Ok(Json(HaltAnswer {
-        success,
-        task_id: Some(request.task_id),
-        message,
-        level: HaltLevel::Stopped,
-        unwritten: false,
-    }))
 }

@@ -29,6 +29,8 @@ mod digests;
 mod due;
 mod expire;
 mod halt;
+mod halt_check;
+mod halt_scope;
 mod handle_approve;
 mod ledger;
 mod limits;
@@ -132,8 +134,8 @@ fn routes(deps: &Deps) -> Routes<Deps> {
         .call(calls::BreakTie, tie_break::tie_break)
         .call(calls::PlanSchedule, plan::plan)
         .call(calls::Transcribe, transcribe::transcribe)
-        .call(calls::CheckHalts, halt::check)
-        .call(calls::ReportStopped, halt::stopped)
+        .call(calls::CheckHalts, halt_check::check)
+        .call(calls::ReportStopped, halt_check::stopped)
         .call(calls::ReportRenewed, renew::renewed)
         .call(calls::ReportGivenUp, claim::given_up)
         .call(calls::ReadLedgerStats, stats::ledger_stats)

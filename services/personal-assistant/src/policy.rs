@@ -318,7 +318,7 @@ fn owner_wanted(ask: &Ask<'_>, amount: Micros, rules: &Rules) -> Vec<(Cow<'stati
     match ask.kind {
         TOOL_CALL if ask.is_allowed => {}
         TOOL_CALL => {
-            found.push((id::TOOL_CALL.into(), "An agent asks before it uses a tool.".to_owned()))
+            found.push((id::TOOL_CALL.into(), "An agent asks before it uses a tool.".to_owned()));
         }
         QUESTION => found.push((id::QUESTION.into(), "An agent asks you.".to_owned())),
         _ => {}

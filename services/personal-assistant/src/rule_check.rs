@@ -69,7 +69,7 @@ fn known_agencies(names: &[String], known: &Known) -> ApiResult<()> {
 
 /// Adds the problem of a list of names.
 fn check_list(field: &'static str, list: Option<&[String]>, wrong: &mut Vec<Wrong>) {
-    if list.is_some_and(|list| list.len() > ITEMS_MAX || list.iter().any(is_odd)) {
+    if list.is_some_and(|list| list.len() > ITEMS_MAX || list.iter().any(|item| is_odd(item))) {
         wrong.push(Wrong {
             field,
             message: format!(
@@ -108,14 +108,14 @@ fn problems(rule: &PolicyRule, is_old: bool, now_ms: i64) -> Vec<String> {
     for (name, list) in
         [("agents", &rule.agents), ("operations", &rule.operations), ("endpoints", &rule.endpoints)]
     {
-        if list.len() > ITEMS_MAX || list.iter().any(is_odd) {
+        if list.len() > ITEMS_MAX || list.iter().any(|item| is_odd(item)) {
             found.push(format!("`{name}` is not a list of at most {ITEMS_MAX} names."));
         }
     }
     let is_allow = rule.effect == RuleEffect::Allow;
     match rule.up_to {
         None if is_allow => {
-            found.push("a rule that allows needs `upTo`, its largest amount.".into())
+            found.push("a rule that allows needs `upTo`, its largest amount.".into());
         }
         Some(_) if !is_allow => {
             found.push(format!("`upTo` is for rules that allow; {} has `above`.", rule.effect));
@@ -139,7 +139,7 @@ fn problems(rule: &PolicyRule, is_old: bool, now_ms: i64) -> Vec<String> {
         }
         _ => {}
     }
-    if rule.note.as_ref().is_some_and(is_odd) {
+    if rule.note.as_deref().is_some_and(is_odd) {
         found.push(format!("`note` has more than {ITEM_CHARS_MAX} characters, or is empty."));
     }
     found

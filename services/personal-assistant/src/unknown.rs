@@ -3,11 +3,15 @@
 
 use crate::Deps;
 use crate::authority::Authority;
+use crate::halt_scope::Scope;
 use crate::store::{self, ApprovalRow};
 use crate::unwritten::target;
 use contracts::approval::ApprovalState;
-use contracts::calls::webhook_aggregator::ReadEvent;
+use contracts::calls::skill_graph_loader::ListAgents;
+use contracts::calls::webhook_aggregator::{ListEndpoints, ReadEvent};
+use contracts::endpoint::EndpointView;
 use contracts::event::EventQuery;
+use contracts::graph::VersionQuery;
 use contracts::{ErrorCode, Problem, TaskId};
 use platform::edge::{ApiError, ApiResult};
 use platform::names::nearest;
@@ -54,6 +58,39 @@ pub async fn refuse_unknown_task(
         }
     }
     Ok(())
+}
+
+/// Refuses the halt of an agent or an endpoint that does not exist: it would look stopped. Not
+/// knowing is no reason to refuse a halt.
+pub async fn refuse_unknown_scope(deps: &Deps, scope: &Scope) -> ApiResult<()> {
+    let (what, name, known) = match scope {
+        Scope::Agent(agent) => {
+            let list = deps.calls.ask::<ListAgents>(&(), &VersionQuery::default()).await;
+            let known = list.map(|list| list.agents.into_iter().map(|agent| agent.id.0).collect());
+            ("agent", agent.as_str(), known.unwrap_or_default())
+        }
+        Scope::Endpoint(shard) => {
+            let list = deps.calls.ask::<ListEndpoints>(&(), &()).await;
+            let shard_of = |row: EndpointView| format!("{}.{}", row.channel, row.name);
+            let known = list.map(|list| list.endpoints.into_iter().map(shard_of).collect());
+            ("endpoint", shard.as_str(), known.unwrap_or_default())
+        }
+        Scope::All | Scope::Task(_) => return Ok(()),
+    };
+    let known: Vec<String> = known;
+    if known.is_empty() || known.iter().any(|other| other.eq_ignore_ascii_case(name)) {
+        return Ok(());
+    }
+    let near = nearest(name, known.iter().map(String::as_str));
+    let shown = if near.is_empty() { known.iter().map(String::as_str).collect() } else { near };
+    let detail = format!(
+        "There is no {what} {}. There is: {}. Nothing was halted.",
+        printable(name),
+        shown.join(", ")
+    );
+    Err(Problem::new(ErrorCode::NotFound, detail)
+        .with_fix("Name one of these, or halt everything.")
+        .into())
 }
 
 async fn no_task(deps: &Deps, authority: &Authority, task: &TaskId) -> ApiResult<ApiError> {

@@ -35,7 +35,7 @@ pub fn check_amount(field: &'static str, amount: Option<Micros>, wrong: &mut Vec
 }
 
 /// Whether a name is no name.
-pub fn is_odd(item: &String) -> bool {
+pub fn is_odd(item: &str) -> bool {
     item.trim().is_empty()
         || item.chars().count() > ITEM_CHARS_MAX
         || item.chars().any(char::is_control)

@@ -1,7 +1,9 @@
 //! Halts: durable, immediate, also for work that has not started.
 
 use crate::kit::*;
+use contracts::calls::skill_graph_loader::ListAgents;
 use contracts::calls::webhook_aggregator::ReadEvent;
+use contracts::graph::AgentList;
 use platform::edge::ApiError;
 use platform::ports::PortErrorKind;
 use serde_json::{Value, json};
@@ -348,4 +350,89 @@ async fn resume_names_what_is_halted_and_what_has_ended() {
     let message = ended["message"].as_str().unwrap();
     assert!(message.contains("has ended and does not start again"), "{message}");
     assert_eq!(resume("t11").await["message"], "t11 may start again.");
+}
+
+/// Work that came in by this endpoint, as the aggregator asks for it.
+async fn asked_from(bed: &Bed, task: &str, agent: &str, endpoint: &str) -> Value {
+    let mut body = request(task, 0.5);
+    body["agentType"] = json!(agent);
+    let event = format!("{endpoint}.01ARZ3NDEKTSV4RRFFQ69G5FAV");
+    body["channelContext"] = json!({"channel": "telegram", "endpoint": "main", "eventId": event});
+    bed.post(AGGREGATOR, "/api/approve", body).await.1
+}
+
+#[tokio::test]
+async fn halt_of_an_agent_stops_its_work_alone_until_its_resume() {
+    let bed = Bed::new();
+    let running = asked_from(&bed, "t1", "codegen", "telegram.main").await;
+    assert_eq!(bed.claim(&running).await.0, 200);
+    let waiting = asked_from(&bed, "t2", "codegen", "telegram.main").await;
+    let other = asked_from(&bed, "t3", "security", "telegram.main").await;
+    let halt = json!({"agent": "CodeGen", "reason": "it went wild"});
+    let (status, answer) = bed.post(OPERATOR, "/api/halt", halt.clone()).await;
+    assert_eq!((status, &answer["level"]), (202, &json!("accepted")), "{answer}");
+    assert_eq!(bed.claim(&waiting).await.1["code"], "halted");
+    assert_eq!(bed.claim(&other).await.0, 200);
+    assert_eq!(asked_from(&bed, "t4", "codegen", "telegram.main").await["code"], "halted");
+    assert_eq!(asked_from(&bed, "t5", "security", "slack.T0").await["state"], "approved");
+    assert_eq!(bed.renew("t1", 0.1).await["cancel"], true);
+    let check =
+        json!({"tasks": ["t1", "t3", "t6"], "agent": "codegen", "endpoint": "telegram.main"});
+    let (_, found) = bed.post(AGGREGATOR, "/internal/halts/check", check).await;
+    assert_eq!(
+        (&found["all"], &found["halted"], &found["held"]),
+        (&json!(false), &json!(["t1"]), &json!(true))
+    );
+    assert_eq!(found["by"]["actor"], "api");
+    // It counts as stopped once nothing of it runs.
+    personal_assistant::tick(&bed.deps).await;
+    assert_eq!(bed.get(OPERATOR, "/api/halts").await["halts"][0]["level"], "accepted");
+    bed.clock.advance(120_000);
+    personal_assistant::tick(&bed.deps).await;
+    assert_eq!(bed.get(OPERATOR, "/api/halts").await["halts"][0]["level"], "stopped");
+    assert_eq!(bed.post(OPERATOR, "/api/halt", halt).await.0, 200);
+    let (_, resumed) = bed.post(OPERATOR, "/api/resume", json!({"agent": "codegen"})).await;
+    assert_eq!(resumed["message"], "The agent codegen may start again.");
+    assert_eq!(asked_from(&bed, "t7", "codegen", "telegram.main").await["state"], "approved");
+}
+
+#[tokio::test]
+async fn halt_of_an_endpoint_stops_what_came_in_there_and_is_its_approvers_own() {
+    let bed = Bed::new();
+    let order = |actor: &str| json!({"endpoint": "telegram.main", "actor": actor});
+    let (status, _) = bed.post(AGGREGATOR, "/api/halt", order("telegram:other:7")).await;
+    assert_eq!(status, 404, "another endpoint's approver");
+    assert_eq!(bed.post(AGGREGATOR, "/api/halt", order("telegram:main:7")).await.0, 202);
+    assert_eq!(asked_from(&bed, "t1", "codegen", "telegram.main").await["code"], "halted");
+    assert_eq!(asked_from(&bed, "t2", "codegen", "telegram.mainx").await["state"], "approved");
+    assert_eq!(bed.ask("t3", 0.5).await["state"], "approved");
+    let (_, lifted) = bed.post(AGGREGATOR, "/api/resume", order("telegram:main:7")).await;
+    assert_eq!(lifted["success"], true, "{lifted}");
+}
+
+#[tokio::test]
+async fn halt_names_one_target_and_an_agent_that_exists() {
+    let bed = Bed::new();
+    let agent = |id: &str| {
+        let none: [&str; 0] = [];
+        json!({"id": id, "skill": id, "title": id, "description": "", "keywords": none, "aliases": none, "bullets": none,
+            "examples": none, "negatives": none, "complexity": none, "relatedAgents": none, "relatedChannels": none,
+            "model": null, "fallback": false, "public": false})
+    };
+    let agents = json!({"version": null, "agents": [agent("codegen"), agent("security")]});
+    let agents: AgentList = serde_json::from_value(agents).unwrap();
+    bed.neighbours.on::<ListAgents>(move |(), _| Ok(agents.clone()));
+    let (status, problem) = bed.post(OPERATOR, "/api/halt", json!({"agent": "codgen"})).await;
+    assert_eq!(status, 404);
+    assert!(problem["detail"].as_str().unwrap().contains("There is: codegen"), "{problem}");
+    assert_eq!(bed.get(OPERATOR, "/api/halts").await["halts"], json!([]));
+    for odd in [
+        json!({"agent": "codegen", "all": true}),
+        json!({"agent": "codegen", "endpoint": "telegram.main"}),
+        json!({}),
+    ] {
+        assert_eq!(bed.post(OPERATOR, "/api/halt", odd.clone()).await.0, 422, "{odd}");
+    }
+    let both = json!({"agent": "codegen", "taskId": "t1"});
+    assert_eq!(bed.post(OPERATOR, "/api/resume", both).await.0, 422);
 }

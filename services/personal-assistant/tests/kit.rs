@@ -79,10 +79,13 @@ impl Bed {
         Self::over(config, sql.clone(), sql)
     }
     pub fn over(config: Value, store: Arc<dyn Sql>, sql: Arc<MemorySql>) -> Self {
+        Self::at(config, store, sql, ManualClock::default())
+    }
+    pub fn at(config: Value, store: Arc<dyn Sql>, sql: Arc<MemorySql>, clock: ManualClock) -> Self {
         let report = Report::default();
         let config = Config::read(&config, &report);
         assert_eq!(report.into_problems(), []);
-        let clock = Arc::new(ManualClock::default());
+        let clock = Arc::new(clock);
         let switchboard = Switchboard::default();
         let neighbours = neighbours(&switchboard);
         let calls = Arc::new(MemoryCalls::new(Secret::new(ASSISTANT), switchboard));

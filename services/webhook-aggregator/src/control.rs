@@ -61,6 +61,9 @@ fn bare(word: &str) -> String {
 
 /// The command a text is, if it is one. The registry says who may use it.
 pub fn parse(text: &str) -> Option<ControlCommand> {
+    if stops_everything(text) {
+        return Some(ControlCommand::Halt(None));
+    }
     let mut words = text.split_whitespace();
     let first = words.next()?;
     if !is_command(first) {
@@ -125,18 +128,50 @@ const STOP_WORDS: [&str; 4] = [
 const POLITE: &str = "please|now|bitte|jetzt|sofort|s'il te plait|s'il vous plait|maintenant|\
     por favor|ahora";
 
-/// Whether the whole message says to stop, and nothing else.
-pub fn is_stop_word(text: &str) -> bool {
-    // Longer texts are never one; most messages end here.
-    if text.len() > 60 {
+/// Orders to stop everything, anywhere in a short message: English, German, French, Spanish.
+const STOP_ALL: [&str; 4] = [
+    "stop everything|halt everything|cancel everything|abort everything|kill everything|\
+     stop all agents|stop all of it|stop all work|stop all runs|stop them all",
+    "alles stoppen|stopp alles|stoppe alles|stoppt alles|alles anhalten|halte alles an|\
+     haltet alles an|alles abbrechen|brich alles ab",
+    "arrete tout|arretez tout|tout arreter|stoppe tout|annule tout",
+    "para todo|parad todo|deten todo|detener todo|cancela todo",
+];
+/// Words with which a message is no such order.
+const NO_ORDER: &str = "not|don't|dont|never|how|if|when|did|does|do|nicht|nie|kein|wie|wenn|falls|\
+    pas|jamais|comment|si|quand|nunca|como|cuando";
+/// Maximum bytes of a message that is read as such words.
+const SHORT_BYTES: usize = 60;
+
+/// Whether a short message orders that everything stops. A mistake stops too much, which a resume
+/// mends; so questions and negations are left out, and nothing else.
+fn stops_everything(text: &str) -> bool {
+    if text.len() > SHORT_BYTES || text.contains(['?', '/', '"', '“', '«', '`']) {
         return false;
     }
+    let said = format!(" {} ", plain_words(text));
+    let has =
+        |words: &str| words.split('|').any(|word| said.contains(&format!(" {} ", word.trim())));
+    STOP_ALL.iter().any(|words| has(words)) && !has(NO_ORDER)
+}
+
+/// The words of a text, in lower case and without accents, one space between two.
+fn plain_words(text: &str) -> String {
     let is_mark = |letter: &char| ('\u{300}'..='\u{36f}').contains(letter);
     let letters = text.to_lowercase();
     let folded: String =
         letters.chars().filter(|letter| !is_mark(letter)).map(without_accent).collect();
     let words = folded.split(|c: char| !c.is_alphanumeric() && c != '\'').filter(|w| !w.is_empty());
-    let mut said = words.collect::<Vec<_>>().join(" ");
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// Whether the whole message says to stop, and nothing else.
+pub fn is_stop_word(text: &str) -> bool {
+    // Longer texts are never one; most messages end here.
+    if text.len() > SHORT_BYTES {
+        return false;
+    }
+    let mut said = plain_words(text);
     while let Some(rest) = POLITE.split('|').find_map(|polite| {
         let before = said.strip_prefix(polite).and_then(|rest| rest.strip_prefix(' '));
         before.or_else(|| said.strip_suffix(polite).and_then(|rest| rest.strip_suffix(' ')))
@@ -188,6 +223,33 @@ pub fn command_word(text: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn order_to_stop_everything_is_understood_in_a_short_message() {
+        for text in [
+            "please stop everything",
+            "Stop everything!!",
+            "oh no, stop everything now",
+            "Bitte alles stoppen!",
+            "Halte alles an",
+            "Arrête tout, s'il te plaît",
+            "¡Para todo ahora!",
+            "kill everything",
+        ] {
+            assert_eq!(parse(text), Some(ControlCommand::Halt(None)), "{text}");
+        }
+        for text in [
+            "don't stop everything",
+            "how do I stop everything",
+            "Does it stop everything?",
+            "write \"stop everything\" on the page",
+            "stop everything and then write a long report about what was stopped, please",
+            "bitte nicht alles stoppen",
+            "the bus stops everywhere",
+        ] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn only_our_own_commands_are_taken() {

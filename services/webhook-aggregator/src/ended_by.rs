@@ -58,7 +58,7 @@ pub(crate) async fn halted(
 /// machine learns of a halt before the halt has a name.
 pub(crate) async fn name_the_halt(deps: &Deps, shard: &Shard, task: &TaskId, text: &mut String) {
     let Some(before) = text.strip_suffix(HALTED_BY_SOMEONE) else { return };
-    let check = HaltCheck { tasks: vec![task.clone()] };
+    let check = HaltCheck { tasks: vec![task.clone()], ..HaltCheck::default() };
     let Ok(HaltCheckAnswer { by: Some(by), .. }) = deps.calls.ask::<CheckHalts>(&(), &check).await
     else {
         return;

@@ -131,6 +131,7 @@ pub(crate) fn halt_request(task: Option<TaskId>, actor: Option<String>) -> HaltR
         task_id: task,
         reason: Some("by chat".to_owned()),
         actor,
+        ..HaltRequest::default()
     }
 }
 

@@ -113,7 +113,7 @@ pub(crate) async fn renew(
     let progress: Option<String> =
         request.progress.as_ref().map(|text| text.chars().take(PROGRESS_CHARS_MAX).collect());
     let command = RenewLease { task: task.clone(), epoch: request.epoch, lease_ms: LEASE_MS };
-    let check = HaltCheck { tasks: vec![task.clone()] };
+    let check = HaltCheck { tasks: vec![task.clone()], ..HaltCheck::default() };
     // Who halted it, where a halt is in force.
     let halt = async || {
         let answer = deps.calls.ask::<CheckHalts>(&(), &check).await?;

@@ -102,7 +102,11 @@ async fn pressed(deps: &Deps, event: &StoredEvent, press: &Press) -> Result<Step
         return Ok(done("Only the sender of the newest work there, or an approver, can do that."));
     }
     if action != WorkAction::Diff
-        && deps.calls.ask::<CheckHalts>(&(), &HaltCheck { tasks: vec![] }).await?.all
+        && deps
+            .calls
+            .ask::<CheckHalts>(&(), &HaltCheck { tasks: vec![], ..HaltCheck::default() })
+            .await?
+            .all
     {
         return Ok(done("Everything is halted. Press again after the resume."));
     }

@@ -1,7 +1,7 @@
 //! The owner's commands: approvals, halt and resume.
 
 use super::tool_rules;
-use crate::cli::{Approvals, HaltArgs};
+use crate::cli::{Approvals, HaltArgs, ResumeArgs};
 use crate::client::Client;
 use crate::exit::{No, Usage};
 use crate::terminal::{say, say_json, table};
@@ -9,7 +9,7 @@ use anyhow::Result;
 use contracts::approval::{ApprovalState, ApprovalsQuery, DecideRequest, Decision, Extent};
 use contracts::calls::personal_assistant::{Decide, Halt, ListApprovals, Resume};
 use contracts::halt::{HaltRequest, ResumeRequest};
-use contracts::{ApprovalId, TaskId};
+use contracts::{AgentId, ApprovalId, Shard, TaskId};
 use platform::text::short;
 
 /// `quintet approvals`, and its subcommand.
@@ -139,11 +139,13 @@ pub async fn answer(client: &Client, id: &str, words: &[String], as_json: bool) 
 /// # Errors
 /// When the server refuses.
 pub async fn halt(client: &Client, halt: HaltArgs, as_json: bool) -> Result<()> {
-    let HaltArgs { task, ahead, reason } = halt;
+    let HaltArgs { task, agent, endpoint, ahead, reason } = halt;
     let request = HaltRequest {
-        all: task.is_none(),
+        all: task.is_none() && agent.is_none() && endpoint.is_none(),
         must_exist: task.is_some() && !ahead,
         task_id: task.map(TaskId::new),
+        agent: agent.map(AgentId::from),
+        endpoint: endpoint.map(Shard::new),
         reason: Some(reason),
         actor: None,
     };
@@ -160,15 +162,22 @@ pub async fn halt(client: &Client, halt: HaltArgs, as_json: bool) -> Result<()> 
 ///
 /// # Errors
 /// When the server refuses.
-pub async fn resume(client: &Client, task: Option<String>, as_json: bool) -> Result<()> {
-    let request = ResumeRequest { task_id: task.map(TaskId::new), ..ResumeRequest::default() };
+pub async fn resume(client: &Client, resume: ResumeArgs, as_json: bool) -> Result<()> {
+    let ResumeArgs { task, agent, endpoint } = resume;
+    let is_named = task.is_some() || agent.is_some() || endpoint.is_some();
+    let request = ResumeRequest {
+        task_id: task.map(TaskId::new),
+        agent: agent.map(AgentId::from),
+        endpoint: endpoint.map(Shard::new),
+        ..ResumeRequest::default()
+    };
     let answer = client.ask::<Resume>(&(), &request).await?;
     if as_json {
         say_json(&answer);
-    } else if answer.success || answer.task_id.is_none() {
+    } else if answer.success || !is_named {
         say(&answer.message);
     }
-    if !answer.success && answer.task_id.is_some() {
+    if !answer.success && is_named {
         return Err(No(answer.message).into());
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! The router's pool: agents that can work now, and their machines.
 
+use super::halt::ACTOR;
 use super::layout::{Frame, Noted, gap, title};
 use super::menu;
 use super::signs::{self, Mood};
@@ -8,6 +9,8 @@ use crate::refusal::PageResult;
 use crate::session::Owner;
 use crate::{Config, Deps, Form, day, owners};
 use axum::extract::{Query, State};
+use contracts::AgentId;
+use contracts::halt::{HaltList, HaltRequest, ResumeRequest};
 use contracts::routing::{Breaker, PoolInstance, PoolMember};
 use contracts::task::{GatewayList, GatewayRow, GatewayState};
 use futures_util::future::join4;
@@ -41,8 +44,10 @@ pub async fn show(
                 Err(_) => (gap("agency-router")),
                 Ok(agents) if agents.is_empty() => p.empty { "No agents are published. Publish a skill graph: " code { "quintet graph publish DIR" } },
                 Ok(agents) => table.events {
-                    thead { tr { th scope="col" { "State" } th scope="col" { "Agent" } th.figure scope="col" { "Messages today" } th.figure scope="col" { "Running" } th.figure scope="col" { "Run time" } th.figure scope="col" { "Failures" } } }
-                    tbody { @for agent in &agents { (line(agent, standing.as_deref(), today.get(agent.agent.as_str()).copied().unwrap_or(0))) } }
+                    thead { tr { th scope="col" { "State" } th scope="col" { "Agent" } th.figure scope="col" { "Messages today" } th.figure scope="col" { "Running" } th.figure scope="col" { "Run time" } th.figure scope="col" { "Failures" } th scope="col" { "" } } }
+                    tbody { @for agent in &agents {
+                        (line(agent, standing.as_deref(), today.get(agent.agent.as_str()).copied().unwrap_or(0), &halt_form(&deps.config, &owner, frame.halts.as_ref(), agent.agent.as_str())))
+                    } }
                 },
             }
         }
@@ -53,6 +58,43 @@ pub async fn show(
 
 fn change(gateway: &str, drained: bool) -> String {
     format!("drain:{gateway}:{drained}")
+}
+
+fn halt_change(agent: &str, halts: bool) -> String {
+    format!("halt-agent:{agent}:{halts}")
+}
+
+/// The button that halts an agent, or ends its halt.
+fn halt_form(config: &Config, owner: &Owner, halts: Option<&HaltList>, agent: &str) -> Markup {
+    let Some(halts) = halts else { return html! {} };
+    let target = format!("agent:{}", agent.to_lowercase());
+    let is_halted = halts.halts.iter().any(|row| row.target == target && row.resumed_at.is_none());
+    html! {
+        form.inline method="post" action=(config.url("/dashboard/agents/halt")) {
+            input type="hidden" name="agent" value=(agent);
+            input type="hidden" name="halts" value=(!is_halted);
+            input type="hidden" name="token" value=(owner.token(&halt_change(agent, !is_halted)));
+            button.plain { @if is_halted { "Resume" } @else { "Halt" } }
+        }
+        @if is_halted { " " (signs::sign(Mood::Bad, "halted")) }
+    }
+}
+
+/// `POST /dashboard/agents/halt`.
+pub async fn halt(State(deps): State<Deps>, owner: Owner, form: Form) -> PageResult {
+    let (agent, halts) = (form.field("agent").to_owned(), form.field("halts") == "true");
+    owner.require(&form, &halt_change(&agent, halts))?;
+    let (agent, actor) = (Some(AgentId::new(agent)), Some(ACTOR.to_owned()));
+    if halts {
+        let reason = Some("stopped by hand".to_owned());
+        let request = HaltRequest { agent, reason, actor, ..HaltRequest::default() };
+        owners::halt(&deps, &request).await?;
+    } else {
+        let request = ResumeRequest { agent, actor, ..ResumeRequest::default() };
+        owners::resume(&deps, &request).await?;
+    }
+    let note = if halts { "agent_halted" } else { "resumed" };
+    Ok(see(&deps.config.url(&format!("/dashboard/agents?note={note}"))))
 }
 
 /// `POST /dashboard/gateways/drain`.
@@ -160,7 +202,7 @@ fn unready<'a>(agent: &PoolMember, standing: &'a [GatewayRow]) -> Option<(&'a st
     found
 }
 
-fn line(agent: &PoolMember, standing: Option<&[GatewayRow]>, today: u64) -> Markup {
+fn line(agent: &PoolMember, standing: Option<&[GatewayRow]>, today: u64, halt: &Markup) -> Markup {
     let missing = unready(agent, standing.unwrap_or_default());
     let (mood, word) = match (agent.available, agent.breaker) {
         _ if standing.is_some_and(|standing| !has_a_machine(agent, standing)) => {
@@ -180,6 +222,7 @@ fn line(agent: &PoolMember, standing: Option<&[GatewayRow]>, today: u64) -> Mark
             (signs::cell("running", &agent.in_flight.to_string()))
             (signs::cell("run time", &signs::latency(agent.latency_ms)))
             (signs::cell("failures", &agent.failures.to_string()))
+            td { (halt) }
         }
     }
 }

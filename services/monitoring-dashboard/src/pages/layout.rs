@@ -115,6 +115,7 @@ fn notice(name: &str) -> Option<&'static str> {
     Some(match name {
         "approved" => "Approved. The work starts as soon as a machine is free.",
         "rejected" => "Rejected. The sender has been told.",
+        "agent_halted" => "Halted. Its runs stop, and its new messages wait until you resume it.",
         "resumed" => "Resumed. Waiting work continues.",
         "rolled_back" => "That version is now served.",
         "feedback" => "Noted. Run `quintet suggest` to turn it into an example.",

@@ -32,10 +32,17 @@ pub(super) async fn routed(deps: &Deps, event: &StoredEvent) -> Result<Step, Sto
     };
     let mut request = request(deps, event, &agent, &runs);
     let now = deps.clock.now_ms();
-    let halts = HaltCheck { tasks: vec![request.task_id.clone()] };
+    let halts = HaltCheck {
+        tasks: vec![request.task_id.clone()],
+        agent: Some(agent.clone()),
+        endpoint: Some(event.shard.clone()),
+    };
     // Asking for approval during a halt would be refused, and recorded, each time.
-    if event.data.held && deps.calls.ask::<CheckHalts>(&(), &halts).await?.all {
-        return Ok(Step::Wait { due_ms: now + LOOK_AGAIN_MS });
+    if event.data.held {
+        let halted = deps.calls.ask::<CheckHalts>(&(), &halts).await?;
+        if halted.all || halted.held {
+            return Ok(Step::Wait { due_ms: now + LOOK_AGAIN_MS });
+        }
     }
     if let Some(context) = request.channel_context.as_mut() {
         context.cannot_start.clone_from(&cannot_start);
@@ -46,9 +53,12 @@ pub(super) async fn routed(deps: &Deps, event: &StoredEvent) -> Result<Step, Sto
     }
     if answer.code.as_deref() == Some(ErrorCode::Halted.as_str()) {
         let halted = deps.calls.ask::<CheckHalts>(&(), &halts).await?;
-        // A halt of this task ends it. One of everything keeps it, even if it has just been lifted.
-        if halted.all || halted.halted.is_empty() {
-            return Ok(held(event, now + if halted.all { LOOK_AGAIN_MS } else { 0 }));
+        // A halt of this task ends it. One of everything, of its agent or of its endpoint keeps it,
+        // even if it has just been lifted.
+        let is_on = halted.all || halted.held;
+        if is_on || halted.halted.is_empty() {
+            let what = if halted.held && !halted.all { agent.as_str() } else { "Everything" };
+            return Ok(held(event, what, now + if is_on { LOOK_AGAIN_MS } else { 0 }));
         }
     }
     let mut patch = Patch {
@@ -104,15 +114,15 @@ fn not_ready(event: &StoredEvent, agent: &AgentId, why: &str) -> Step {
     to(Stage::Received, note, patch, AT_ONCE)
 }
 
-/// Keeps a message during a halt of everything: the resume wakes it. The refused approval stays as
-/// it is, so the message goes on as a run of its own.
-fn held(event: &StoredEvent, due_ms: i64) -> Step {
-    let text = "Everything is halted. Your message is saved and will start after the resume.";
+/// Keeps a message during a halt: the resume wakes it. The refused approval stays as it is, so the
+/// message goes on as a run of its own.
+fn held(event: &StoredEvent, what: &str, due_ms: i64) -> Step {
+    let text = format!("{what} is halted. Your message is saved and will start after the resume.");
     let patch = Patch {
         new_run: true,
         reason: Some(ErrorCode::Halted.as_str().to_owned()),
         data: Some(EventData { held: true, ..event.data.clone() }),
-        ..say(event, None, text, false)
+        ..say(event, None, &text, false)
     };
     to(Stage::Routed, Some("kept until the halt ends".to_owned()), patch, due_ms)
 }

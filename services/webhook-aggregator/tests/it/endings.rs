@@ -41,7 +41,7 @@ async fn group(bed: &Bed, id: u64, user: u64, text: &str) {
 fn halts(bed: &Bed, actor: &str) {
     let by = Some(HaltedBy { actor: actor.to_owned(), name: None });
     bed.fakes.on::<CheckHalts>(move |(), _| {
-        Ok(HaltCheckAnswer { all: true, halted: Vec::new(), by: by.clone() })
+        Ok(HaltCheckAnswer { all: true, by: by.clone(), ..HaltCheckAnswer::default() })
     });
 }
 

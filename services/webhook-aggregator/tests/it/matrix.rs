@@ -321,7 +321,7 @@ fn mail(cell: &Cell<'_>) -> Option<Signed> {
     let mut message = json!({
         "messageId": format!("{}@example.org", cell.number), "from": user(cell.kind, cell.role),
         "authentication": "mx.local.invalid; dmarc=pass header.from=example.org",
-        "receivedMs": NOW_S * 1000, "text": cell.text,
+        "receivedMs": NOW_S * 1000, "text": cell.text, "to": [cell.keys["address"]],
     });
     let mut key = cell.keys["password"].as_str().unwrap();
     match cell.way {

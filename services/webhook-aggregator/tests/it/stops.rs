@@ -3,10 +3,11 @@
 
 use crate::bed::{Bed, GATEWAY, bed, bed_with};
 use crate::cases;
-use contracts::approval::{ApprovalState, GivenUp};
+use contracts::approval::{ApprovalState, ApproveAnswer, GivenUp};
 use contracts::calls::agency_router::RouteEvent;
-use contracts::calls::personal_assistant::{Decide, Halt};
-use contracts::{Micros, Shard};
+use contracts::calls::personal_assistant::{Approve, CheckHalts, Decide, Halt};
+use contracts::halt::HaltCheckAnswer;
+use contracts::{ErrorCode, Micros, Shard};
 use serde_json::{Value, json};
 
 const APPROVER: u64 = 700_100_200;
@@ -396,4 +397,40 @@ async fn slack_command_sees_and_stops_the_runs_in_the_threads_of_its_channel() {
     assert_eq!(renew(&bed, &task).await["cancel"], false);
     command("C1", "stop", 5).await;
     assert_eq!(renew(&bed, &task).await["cancel"], true);
+}
+
+async fn pump(bed: &Bed) {
+    webhook_aggregator::pump(&bed.deps, &Shard::new("telegram.main")).await.unwrap();
+    bed.settle().await;
+}
+
+/// A message for an agent that is halted is kept like one during a halt of everything, and looked at
+/// once a minute, not in a loop.
+#[tokio::test]
+async fn message_for_a_halted_agent_is_kept_until_its_resume() {
+    let bed = bed();
+    bed.fakes.on::<CheckHalts>(|(), asked| {
+        let held = asked.agent.is_some() && asked.endpoint.is_some();
+        Ok(HaltCheckAnswer { held, ..HaltCheckAnswer::default() })
+    });
+    bed.world.set(|answers| {
+        let halted = fakes::approve_answer(ApprovalState::Rejected);
+        let code = Some(ErrorCode::Halted.as_str().to_owned());
+        answers.approve = Some(ApproveAnswer { approved: false, code, ..halted });
+    });
+    bed.telegram(1, "Fix the build").await;
+    let event = bed.event("1").await;
+    assert_eq!((&event["state"], &event["reason"]), (&json!("routed"), &json!("halted")));
+    let agent = event["agent"].as_str().unwrap();
+    let said = event["replies"][0]["text"].as_str().unwrap();
+    assert!(said.starts_with(&format!("{agent} is halted. Your message is saved")), "{said}");
+    let asked = bed.fakes.count::<Approve>();
+    bed.clock.advance(61_000);
+    pump(&bed).await;
+    assert_eq!(bed.fakes.count::<Approve>(), asked, "nothing is asked for during the halt");
+    bed.fakes.on::<CheckHalts>(|(), _| Ok(HaltCheckAnswer::default()));
+    bed.world.set(|answers| answers.approve = None);
+    bed.clock.advance(61_000);
+    pump(&bed).await;
+    assert_eq!(bed.event("1").await["state"], "running");
 }
