@@ -83,9 +83,10 @@ impl Stage {
     pub fn is_at_rest(self, reason: Option<&str>) -> bool {
         self.is_final() || self == Self::Parked || self.is_held(reason)
     }
-    /// Whether it is kept until a halt of everything ends. Only a kept message has a reason here.
+    /// Whether it is kept until a halt ends: routed during one of everything, parked during one of
+    /// its agent or its endpoint. Only a kept message has a reason here.
     pub fn is_held(self, reason: Option<&str>) -> bool {
-        self == Self::Routed && reason == Some(ErrorCode::Halted.as_str())
+        matches!(self, Self::Routed | Self::Parked) && reason == Some(ErrorCode::Halted.as_str())
     }
     /// Whether the event has ended; only a replay continues it.
     pub const fn is_final(self) -> bool {

@@ -3,6 +3,7 @@
 #![allow(clippy::doc_markdown, reason = "the comments are the help texts of a terminal")]
 
 mod graph;
+mod halt;
 mod memory;
 mod models;
 mod rules;
@@ -12,6 +13,7 @@ mod values;
 mod work;
 
 pub use graph::{Eval, Graph, Import, Reading};
+pub use halt::{HaltArgs, ResumeArgs};
 pub use memory::{Chat, Memory};
 pub use models::{Models, OfModels};
 pub use rules::{Audit, Budget, Fits, Rules, SetRules};
@@ -453,36 +455,6 @@ fn one_of(
 ) -> impl TypedValueParser<Value = ChannelKind> {
     PossibleValuesParser::new(channels.map(ChannelKind::as_str))
         .try_map(|name| ChannelKind::parse(&name).ok_or("there is no such channel"))
-}
-
-/// Arguments of `quintet halt`.
-#[derive(Args, Debug)]
-pub struct HaltArgs {
-    pub task: Option<String>,
-    /// All work of this agent
-    #[arg(long, value_name = "AGENT", conflicts_with_all = ["task", "endpoint"])]
-    pub agent: Option<String>,
-    /// All work that came in by this endpoint, such as telegram.main
-    #[arg(long, value_name = "ENDPOINT", conflicts_with = "task")]
-    pub endpoint: Option<String>,
-    /// Halt the task of another program before it has asked for an approval
-    #[arg(long, requires = "task")]
-    pub ahead: bool,
-    /// Reason, for the record
-    #[arg(long, default_value = "from the command line")]
-    pub reason: String,
-}
-
-/// Arguments of `quintet resume`.
-#[derive(Args, Debug)]
-pub struct ResumeArgs {
-    pub task: Option<String>,
-    /// The halt of this agent
-    #[arg(long, value_name = "AGENT", conflicts_with_all = ["task", "endpoint"])]
-    pub agent: Option<String>,
-    /// The halt of this endpoint, such as telegram.main
-    #[arg(long, value_name = "ENDPOINT", conflicts_with = "task")]
-    pub endpoint: Option<String>,
 }
 
 /// Which events `quintet events` shows.

@@ -159,9 +159,9 @@ pub(crate) async fn write_due(deps: &Deps) {
     deps.emergency.keep_space();
 }
 
-/// Everything, and an agent, may be halted by everyone who may decide anything: stopping is the safe
-/// direction. A single task or an endpoint only by who may decide about it; the refusal is that of
-/// an unknown one.
+/// Everything, and an agent, may be halted by everyone who may decide anything: stopping is the
+/// safe direction. A single task or an endpoint only by who may decide about it; the refusal is
+/// that of an unknown one.
 fn check_reach(authority: &Authority, scope: &Scope) -> ApiResult<()> {
     match scope {
         Scope::Task(task) if !authority.may_stop(task) => {

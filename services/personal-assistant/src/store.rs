@@ -38,8 +38,8 @@ pub const CLAIM_WINDOW_MS: i64 = 15 * 60_000;
 /// Extra validity of a hold for its holder's clock skew.
 pub const SKEW_MS: i64 = 5_000;
 
-/// True while everything, task `?1`, the run that asks by it, or the agent or the endpoint of either
-/// is halted. Part of every statement that starts work.
+/// True while everything, task `?1`, the run that asks by it, or the agent or the endpoint of
+/// either is halted. Part of every statement that starts work.
 pub const HALTED: &str = "EXISTS (SELECT 1 FROM halt t WHERE t.resumed_at IS NULL AND (t.target IN ('all', 'task:' || ?1, 'task:' || (SELECT asks.run FROM approvals asks WHERE asks.task = ?1))
     OR EXISTS (SELECT 1 FROM approvals w WHERE w.task IN (?1, (SELECT asks.run FROM approvals asks WHERE asks.task = ?1))
         AND t.target IN ('agent:' || lower(w.agent), 'endpoint:' || substr(w.event_id, 1, length(w.event_id) - 27)))))";

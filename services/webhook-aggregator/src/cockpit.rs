@@ -52,6 +52,9 @@ fn line(open: &StoredEvent, now_ms: i64) -> String {
     let agent = open.agent.as_ref().map_or("An agent", |agent| agent.as_str());
     match open.state {
         Stage::Running => format!("{agent} works on {words} ({since})"),
+        state if state.is_held(open.reason.as_deref()) => {
+            format!("{words} waits for the end of a halt ({since})")
+        }
         Stage::Parked => format!("{words} waits for a decision ({since})"),
         _ => format!("{words} waits ({since})"),
     }

@@ -53,6 +53,9 @@ fn verdict(detail: &EventDetail, as_json: bool) -> Result<()> {
             }
             Ok(())
         }
+        state if state.is_held(detail.row.reason.as_deref()) => {
+            Err(No(format!("{answer} `quintet resume --help` shows how to end the halt")).into())
+        }
         Stage::Parked => {
             let id = detail.row.approval_id.as_ref().map(|id| id.0.as_str());
             if !as_json {
@@ -65,11 +68,6 @@ fn verdict(detail: &EventDetail, as_json: bool) -> Result<()> {
                     .to_owned(),
             };
             Err(No(waits).into())
-        }
-        state if state.is_held(detail.row.reason.as_deref()) => {
-            let why =
-                "everything is halted. The message is saved and will start after `quintet resume`";
-            Err(No(why.to_owned()).into())
         }
         state if state.is_final() || state == Stage::Answered => {
             let reason = detail.row.reason.clone().unwrap_or_default();

@@ -21,6 +21,7 @@ mod conversations;
 mod copies;
 mod discord;
 mod edge;
+mod examples;
 mod exchange;
 mod fake;
 mod files;

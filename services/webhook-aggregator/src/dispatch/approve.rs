@@ -10,7 +10,7 @@ use contracts::agent_run::RUNS;
 use contracts::approval::{ApprovalState, ApproveRequest, CANNOT_START, ChannelContext, WaitQuery};
 use contracts::calls::personal_assistant::{Approve, CheckHalts, ReadApproval};
 use contracts::event::Stage;
-use contracts::halt::HaltCheck;
+use contracts::halt::{HaltCheck, HaltCheckAnswer};
 use contracts::outbox::Target;
 use contracts::{AgentId, ErrorCode};
 use inbox::{EventData, InboxExt, ListGateways, Patch, SeenGateway, Step, StoredEvent};
@@ -32,11 +32,7 @@ pub(super) async fn routed(deps: &Deps, event: &StoredEvent) -> Result<Step, Sto
     };
     let mut request = request(deps, event, &agent, &runs);
     let now = deps.clock.now_ms();
-    let halts = HaltCheck {
-        tasks: vec![request.task_id.clone()],
-        agent: Some(agent.clone()),
-        endpoint: Some(event.shard.clone()),
-    };
+    let halts = halts_of(event, &agent);
     // Asking for approval during a halt would be refused, and recorded, each time.
     if event.data.held {
         let halted = deps.calls.ask::<CheckHalts>(&(), &halts).await?;
@@ -55,10 +51,8 @@ pub(super) async fn routed(deps: &Deps, event: &StoredEvent) -> Result<Step, Sto
         let halted = deps.calls.ask::<CheckHalts>(&(), &halts).await?;
         // A halt of this task ends it. One of everything, of its agent or of its endpoint keeps it,
         // even if it has just been lifted.
-        let is_on = halted.all || halted.held;
-        if is_on || halted.halted.is_empty() {
-            let what = if halted.held && !halted.all { agent.as_str() } else { "Everything" };
-            return Ok(held(event, what, now + if is_on { LOOK_AGAIN_MS } else { 0 }));
+        if halted.all || halted.held || halted.halted.is_empty() {
+            return Ok(held(event, &agent, &halted, now));
         }
     }
     let mut patch = Patch {
@@ -114,9 +108,21 @@ fn not_ready(event: &StoredEvent, agent: &AgentId, why: &str) -> Step {
     to(Stage::Received, note, patch, AT_ONCE)
 }
 
+/// The halts that a message for this agent must look at.
+fn halts_of(event: &StoredEvent, agent: &AgentId) -> HaltCheck {
+    HaltCheck {
+        tasks: vec![event.current_task()],
+        agent: Some(agent.clone()),
+        endpoint: Some(event.shard.clone()),
+    }
+}
+
 /// Keeps a message during a halt: the resume wakes it. The refused approval stays as it is, so the
-/// message goes on as a run of its own.
-fn held(event: &StoredEvent, what: &str, due_ms: i64) -> Step {
+/// message goes on as a run of its own. During a halt of its agent or its endpoint alone it leaves
+/// the line of its conversation to messages for others.
+fn held(event: &StoredEvent, agent: &AgentId, halted: &HaltCheckAnswer, now_ms: i64) -> Step {
+    let is_apart = halted.held && !halted.all;
+    let what = if is_apart { agent.as_str() } else { "Everything" };
     let text = format!("{what} is halted. Your message is saved and will start after the resume.");
     let patch = Patch {
         new_run: true,
@@ -124,7 +130,21 @@ fn held(event: &StoredEvent, what: &str, due_ms: i64) -> Step {
         data: Some(EventData { held: true, ..event.data.clone() }),
         ..say(event, None, &text, false)
     };
-    to(Stage::Routed, Some("kept until the halt ends".to_owned()), patch, due_ms)
+    let stage = if is_apart { Stage::Parked } else { Stage::Routed };
+    let wait_ms = if halted.all || halted.held { LOOK_AGAIN_MS } else { 0 };
+    to(stage, Some("kept until the halt ends".to_owned()), patch, now_ms + wait_ms)
+}
+
+/// A message that was kept apart: it joins its line again once the halt has ended.
+async fn kept_apart(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
+    let agent = event.agent.clone().ok_or_else(|| Stop::Never("routed to nobody".to_owned()))?;
+    let halted = deps.calls.ask::<CheckHalts>(&(), &halts_of(event, &agent)).await?;
+    let now = deps.clock.now_ms();
+    if halted.all || halted.held {
+        return Ok(Step::Wait { due_ms: now + LOOK_AGAIN_MS });
+    }
+    let note = Some("the halt has ended".to_owned());
+    Ok(to(Stage::Routed, note, Patch::default(), now))
 }
 
 fn request(deps: &Deps, event: &StoredEvent, agent: &AgentId, runs: &[AgentRun]) -> ApproveRequest {
@@ -180,6 +200,9 @@ fn where_to_ask(endpoint: &Endpoint, target: &Target, approver: bool) -> Vec<Tar
 }
 
 pub(super) async fn parked(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
+    if event.state.is_held(event.reason.as_deref()) {
+        return kept_apart(deps, event).await;
+    }
     let id = event
         .approval_id
         .clone()

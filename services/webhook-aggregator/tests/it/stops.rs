@@ -404,8 +404,8 @@ async fn pump(bed: &Bed) {
     bed.settle().await;
 }
 
-/// A message for an agent that is halted is kept like one during a halt of everything, and looked at
-/// once a minute, not in a loop.
+/// A message for an agent that is halted is kept like one during a halt of everything, and looked
+/// at once a minute, not in a loop.
 #[tokio::test]
 async fn message_for_a_halted_agent_is_kept_until_its_resume() {
     let bed = bed();
@@ -420,7 +420,7 @@ async fn message_for_a_halted_agent_is_kept_until_its_resume() {
     });
     bed.telegram(1, "Fix the build").await;
     let event = bed.event("1").await;
-    assert_eq!((&event["state"], &event["reason"]), (&json!("routed"), &json!("halted")));
+    assert_eq!((&event["state"], &event["reason"]), (&json!("parked"), &json!("halted")));
     let agent = event["agent"].as_str().unwrap();
     let said = event["replies"][0]["text"].as_str().unwrap();
     assert!(said.starts_with(&format!("{agent} is halted. Your message is saved")), "{said}");
@@ -428,9 +428,16 @@ async fn message_for_a_halted_agent_is_kept_until_its_resume() {
     bed.clock.advance(61_000);
     pump(&bed).await;
     assert_eq!(bed.fakes.count::<Approve>(), asked, "nothing is asked for during the halt");
+    // A message for another agent does not wait behind it.
     bed.fakes.on::<CheckHalts>(|(), _| Ok(HaltCheckAnswer::default()));
     bed.world.set(|answers| answers.approve = None);
+    bed.telegram(2, "And now?").await;
+    let other = bed.event("2").await;
+    assert_eq!(other["state"], "running");
+    let task = bed.lease().await.remove(0);
+    bed.finish(&task, "success", "Nothing.").await;
     bed.clock.advance(61_000);
     pump(&bed).await;
-    assert_eq!(bed.event("1").await["state"], "running");
+    let event = bed.event("1").await;
+    assert_eq!((&event["state"], &event["reason"]), (&json!("running"), &Value::Null));
 }
