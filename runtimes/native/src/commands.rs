@@ -96,8 +96,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Memory(command) => memory::memory(&client()?, command, json).await,
         Command::Models(asked) => models::models(asked, &data()?, json),
         Command::Completions { shell } => {
-            let (mut cli, mut out) = (Cli::command(), std::io::stdout().lock());
-            clap_complete::generate(shell, &mut cli, "quintet", &mut out);
+            print_completions(shell);
             Ok(())
         }
         Command::Parts { config } => parts::print(&config),
@@ -115,4 +114,9 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Check { config } => check::check(&data()?, config.as_deref()),
         Command::Doctor { config } => doctor::doctor(&data()?, config.as_deref(), json).await,
     }
+}
+
+fn print_completions(shell: clap_complete::Shell) {
+    let (mut cli, mut out) = (Cli::command(), std::io::stdout().lock());
+    clap_complete::generate(shell, &mut cli, "quintet", &mut out);
 }

@@ -81,6 +81,7 @@ async fn replay_compares_the_rules_in_force_with_what_was_decided() {
 /// The rules of 5,000 requests and 200 rules, in one process: figures for docs/rules.md.
 #[tokio::test]
 #[ignore = "a measurement: run it with --ignored --nocapture"]
+#[expect(clippy::disallowed_methods, reason = "it measures by the machine's clock")]
 async fn measure_rules() {
     let bed = Bed::new();
     let rules: Vec<Value> = (0..200).map(|n| json!({"effect": "allow", "agents": [format!("agent-{n}")], "operations": ["run"], "endpoints": ["telegram.main"], "upTo": 5})).collect();

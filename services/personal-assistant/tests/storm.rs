@@ -7,7 +7,8 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "tests stop at the first surprise"
+    clippy::disallowed_methods,
+    reason = "the storm has processes and a clock of its own; tests stop at the first surprise"
 )]
 
 // Only a part of the bed is of use here.

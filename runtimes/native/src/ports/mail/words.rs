@@ -156,11 +156,11 @@ fn turn_at(lines: &[&str], is_forward: bool) -> Option<(Turn, usize)> {
     let ruled = first.trim_matches(['-', '_', '=', ' ', ':']);
     let has_rule = ruled.len() < first.len();
     let is = |mark: &&str| ruled.to_lowercase() == mark.to_lowercase();
-    if has_rule && FORWARDS.iter().any(|mark| is(mark)) {
+    if has_rule && FORWARDS.iter().any(is) {
         return Some((Turn::Forwarded, 1));
     }
     let earlier = || if is_forward { Turn::Forwarded } else { Turn::Quoted };
-    if has_rule && ORIGINALS.iter().any(|mark| is(mark)) {
+    if has_rule && ORIGINALS.iter().any(is) {
         return Some((earlier(), 1));
     }
     // The headers are the earlier message's own.
@@ -225,7 +225,7 @@ fn introduction(lines: &[&str]) -> Option<usize> {
     let tells = |line: &&str| line.contains('@') || line.chars().any(|ch| ch.is_ascii_digit());
     let wrote = block.last().is_some_and(|last| WROTE.iter().any(|end| last.ends_with(end)));
     let is_one = if count == 1 {
-        block.iter().any(|line| (begins(&&line) || wrote || line.contains('@')) && tells(line))
+        block.iter().any(|line| (begins(&line) || wrote || line.contains('@')) && tells(line))
     } else {
         begins(&block.first()?)
             && !block.iter().skip(1).any(|line| begins(&line))
@@ -314,6 +314,15 @@ mod own_words {
             ),
             ("From: here to there\nTo: be done", ("From: here to there\nTo: be done", None)),
             ("I wrote:\nsomething", ("I wrote:\nsomething", None)),
+        ] {
+            assert_eq!(own(text), (wanted.0.to_owned(), wanted.1), "{text}");
+        }
+    }
+
+    #[test]
+    fn own_words_beside_introductions_and_rules_are_never_cut_off() {
+        let quoted = |text: &str| Some(text.to_owned());
+        for (text, wanted) in [
             // The writer's own lines above the introduction stay the writer's own.
             (
                 "yes\nOn second thought, not yet.\n\nOn Mon, 30 Nov 2026, Desk <desk@example.org> wrote:\n\nShall I?",
