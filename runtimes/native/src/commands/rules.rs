@@ -131,7 +131,7 @@ fn end(text: &str) -> Result<String> {
         text.parse::<Span>().ok().and_then(|span| after(now, span, zone))
     };
     match at {
-        Some(at) => Ok(at.to_string()),
+        Some(at) => Ok(at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
         None => {
             let why = "--until takes a date such as 2027-01-31, a time such as 2027-01-31T18:00:00Z, or a while such as 12h or 7d.";
             Err(Usage(why.to_owned()).into())
@@ -173,8 +173,9 @@ fn outcome(change: &PolicyChange) -> String {
 fn told(trial: &PolicyTrial, before: &str, after: &str) -> String {
     let PolicyTrial { days, requests, changed, .. } = trial;
     let newest = if trial.is_cut { "newest " } else { "" };
+    let noun = if *requests == 1 { "request" } else { "requests" };
     let mut text = format!(
-        "Of the {newest}{requests} requests of the last {days} days, {changed} get another word.\n"
+        "Of the {newest}{requests} {noun} of the last {days} days, {changed} would get another word.\n"
     );
     let counts = |name: &str, counts: WordCounts| {
         vec![

@@ -46,7 +46,7 @@ pub async fn show(
                 Ok(agents) => table.events {
                     thead { tr { th scope="col" { "State" } th scope="col" { "Agent" } th.figure scope="col" { "Messages today" } th.figure scope="col" { "Running" } th.figure scope="col" { "Run time" } th.figure scope="col" { "Failures" } th scope="col" { "" } } }
                     tbody { @for agent in &agents {
-                        (line(agent, standing.as_deref(), today.get(agent.agent.as_str()).copied().unwrap_or(0), &halt_form(&deps.config, &owner, frame.halts.as_ref(), agent.agent.as_str())))
+                        (line(agent, standing.as_deref(), today.get(agent.agent.as_str()).copied().unwrap_or(0), (is_halted(frame.halts.as_ref(), agent.agent.as_str()), &halt_form(&deps.config, &owner, frame.halts.as_ref(), agent.agent.as_str()))))
                     } }
                 },
             }
@@ -64,11 +64,19 @@ fn halt_change(agent: &str, halts: bool) -> String {
     format!("halt-agent:{agent}:{halts}")
 }
 
+/// Whether this agent is halted.
+fn is_halted(halts: Option<&HaltList>, agent: &str) -> bool {
+    let target = format!("agent:{}", agent.to_lowercase());
+    let mut rows = halts.iter().flat_map(|halts| &halts.halts);
+    rows.any(|row| row.target == target && row.resumed_at.is_none())
+}
+
 /// The button that halts an agent, or ends its halt.
 fn halt_form(config: &Config, owner: &Owner, halts: Option<&HaltList>, agent: &str) -> Markup {
-    let Some(halts) = halts else { return html! {} };
-    let target = format!("agent:{}", agent.to_lowercase());
-    let is_halted = halts.halts.iter().any(|row| row.target == target && row.resumed_at.is_none());
+    if halts.is_none() {
+        return html! {};
+    }
+    let is_halted = is_halted(halts, agent);
     html! {
         form.inline method="post" action=(config.url("/dashboard/agents/halt")) {
             input type="hidden" name="agent" value=(agent);
@@ -76,7 +84,6 @@ fn halt_form(config: &Config, owner: &Owner, halts: Option<&HaltList>, agent: &s
             input type="hidden" name="token" value=(owner.token(&halt_change(agent, !is_halted)));
             button.plain { @if is_halted { "Resume" } @else { "Halt" } }
         }
-        @if is_halted { " " (signs::sign(Mood::Bad, "halted")) }
     }
 }
 
@@ -202,9 +209,15 @@ fn unready<'a>(agent: &PoolMember, standing: &'a [GatewayRow]) -> Option<(&'a st
     found
 }
 
-fn line(agent: &PoolMember, standing: Option<&[GatewayRow]>, today: u64, halt: &Markup) -> Markup {
+fn line(
+    agent: &PoolMember,
+    standing: Option<&[GatewayRow]>,
+    today: u64,
+    (is_halted, halt): (bool, &Markup),
+) -> Markup {
     let missing = unready(agent, standing.unwrap_or_default());
     let (mood, word) = match (agent.available, agent.breaker) {
+        _ if is_halted => (Mood::Bad, "halted"),
         _ if standing.is_some_and(|standing| !has_a_machine(agent, standing)) => {
             (Mood::Bad, "no machine")
         }

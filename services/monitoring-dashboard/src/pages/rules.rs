@@ -231,7 +231,7 @@ fn outcome(trial: &PolicyTrial) -> Markup {
         html! { tr { th scope="row" { (name) } td.figure { (counts.approve) } td.figure { (counts.ask) } td.figure { (counts.reject) } } }
     };
     html! {
-        p { "Of the " @if trial.is_cut { "newest " } (trial.requests) " requests of the last " (trial.days) " days, " strong { (trial.changed) } " would have got another word." }
+        p { "Of the " @if trial.is_cut { "newest " } (trial.requests) @if trial.requests == 1 { " request" } @else { " requests" } " of the last " (trial.days) " days, " strong { (trial.changed) } " would have got another word." }
         table {
             thead { tr { th { "" } th.figure scope="col" { "Approved" } th.figure scope="col" { "Asked" } th.figure scope="col" { "Refused" } } }
             tbody { (row("Today's rules", trial.before)) (row("With the change", trial.after)) }
@@ -289,7 +289,7 @@ fn entry_line(entry: &AuditEntry) -> Markup {
                 strong { (words_of(&entry.action)) } " " code { (printable(&entry.subject)) }
                 span.quiet.detail {
                     @if let Some(agent) = detail("agent") { (printable(agent)) " " }
-                    @if let Some(amount) = amount { "up to " (amount) " " }
+                    @if let Some(amount) = amount { "up to " (amount) " · " }
                     @if let Some(reason) = detail("reason") { (honest(reason)) }
                 }
             }

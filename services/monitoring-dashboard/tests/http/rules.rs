@@ -181,3 +181,43 @@ async fn budget_page_changes_the_limits_and_resets_them() {
     let (_, body) = bed.changed().pop().unwrap();
     assert_eq!((&body["reset"], &body["daily"]), (&json!(true), &Value::Null));
 }
+
+#[tokio::test]
+async fn agent_is_halted_and_resumed_by_its_button_alone() {
+    let bed = Bed::new();
+    let cookie = bed.sign_in().await;
+    let page = bed.get("/dashboard/agents", &cookie).await;
+    let token = page.token("/dashboard/agents/halt", "value=\"codegen\"");
+    let of = |agent: &'static str, halts: &'static str| {
+        [("token", token.as_str()), ("agent", agent), ("halts", halts)]
+    };
+    assert_eq!(
+        bed.post("/dashboard/agents/halt", &cookie, &of("security", "true")).await.status,
+        403
+    );
+    assert_eq!(
+        bed.post("/dashboard/agents/halt", &cookie, &of("codegen", "false")).await.status,
+        403
+    );
+    assert_eq!(bed.changed(), []);
+    let halted = bed.post("/dashboard/agents/halt", &cookie, &of("codegen", "true")).await;
+    assert!(halted.location().ends_with("note=agent_halted"));
+    let (path, sent) = bed.changed().pop().unwrap();
+    assert_eq!(
+        (path.as_str(), &sent["agent"], &sent["all"]),
+        ("/api/halt", &json!("codegen"), &json!(false))
+    );
+    bed.world.halts.lock().unwrap().halts.push(
+        serde_json::from_value(json!({"target": "agent:codegen", "reason": "x", "by": "api", "at": "2026-11-20T10:00:00Z", "level": "accepted", "resumedAt": null})).unwrap(),
+    );
+    let page = bed.get("/dashboard/agents", &cookie).await;
+    assert!(page.text.contains("halted"));
+    let token = page.token("/dashboard/agents/halt", "Resume");
+    let fields = [("token", token.as_str()), ("agent", "codegen"), ("halts", "false")];
+    assert!(
+        bed.post("/dashboard/agents/halt", &cookie, &fields)
+            .await
+            .location()
+            .ends_with("note=resumed")
+    );
+}
