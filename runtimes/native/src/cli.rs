@@ -2,6 +2,7 @@
 
 #![allow(clippy::doc_markdown, reason = "the comments are the help texts of a terminal")]
 
+mod config;
 mod graph;
 mod halt;
 mod memory;
@@ -12,6 +13,7 @@ mod service;
 mod values;
 mod work;
 
+pub use config::{Config, ConfigFile};
 pub use graph::{Eval, Graph, Import, Reading};
 pub use halt::{HaltArgs, ResumeArgs};
 pub use memory::{Chat, Memory};
@@ -195,6 +197,12 @@ pub enum Command {
         #[command(subcommand)]
         command: Option<Budget>,
     },
+    /// Show the configuration and its file; set or remove a key
+    #[command(
+        subcommand,
+        after_help = "Example:\n  quintet config show\n  quintet config set budget.daily 20"
+    )]
+    Config(Config),
     /// Show the rules that decide about requests; try a change on the last 30 days, or make it
     #[command(
         after_help = "Example:\n  quintet rules\n  quintet rules allow --agent codegen --up-to 5 --until 7d --try"

@@ -4,6 +4,7 @@ mod audit;
 mod backup;
 mod budget;
 mod check;
+mod config;
 mod decide;
 mod doctor;
 mod endpoints;
@@ -75,6 +76,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Halt(halt) => decide::halt(&client()?, halt, json).await,
         Command::Resume(resume) => decide::resume(&client()?, resume, json).await,
         Command::Budget { command } => budget::budget(&client()?, command, json).await,
+        Command::Config(command) => config::config(command, &data()?, json).await,
         Command::Rules { command } => rules::rules(&client()?, command, json).await,
         Command::Audit { command } => audit::audit(&client()?, command, json).await,
         Command::Events(asked) => events::events(&client()?, asked, json).await,

@@ -154,11 +154,14 @@ impl Tree {
     }
 }
 
-/// Whether a key holds a secret, by the endings that secret keys have.
+/// Whether a key holds a secret, by the names and endings that secret keys have.
+pub fn is_secret(key: &str) -> bool {
+    key != "public_key"
+        && (["secret", "password"].contains(&key)
+            || ["_token", "_secret", "_key"].iter().any(|end| key.ends_with(end)))
+}
+
 fn has_secrets(tree: &Value) -> bool {
-    let is_secret = |key: &str| {
-        key != "public_key" && ["_token", "_secret", "_key"].iter().any(|end| key.ends_with(end))
-    };
     match tree {
         Value::Object(table) => table
             .iter()

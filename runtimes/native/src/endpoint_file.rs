@@ -1,4 +1,4 @@
-//! Writes an endpoint into `quintet.toml`, for `quintet setup` and the dashboard's page: comments
+//! Writes into `quintet.toml`, for `quintet setup`, `quintet config` and the dashboard's page: comments
 //! and formatting stay, the whole file is checked before it replaces the old one, and a failure
 //! leaves the old one as it was.
 
@@ -38,10 +38,7 @@ impl Change {
         // A link stays a link: its target is replaced.
         let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
         let before = read(&file)?;
-        let mut document: DocumentMut = before.parse().map_err(|error: TomlError| {
-            let mistake = config_file::mistake(&before, error.span(), error.message());
-            not_ours(&file, format!("is not valid TOML: {mistake}"))
-        })?;
+        let mut document = parsed(&file, &before)?;
         let endpoint = table(&mut document, &file, &["endpoints", channel.as_str(), name])?;
         for (key, text) in &keys.texts {
             set(endpoint, key, text);
@@ -49,6 +46,41 @@ impl Change {
         if let Some(id) = &keys.approver {
             add_approver(endpoint, id, &file)?;
         }
+        Self::checked(file, before, &document)
+    }
+    /// Sets the value at this path, or removes it. The result is a configuration that `quintet up`
+    /// takes.
+    ///
+    /// # Errors
+    /// As [`make`](Self::make); also where there is nothing to remove.
+    pub fn of_key(file: &Path, key: &[&str], value: Option<Value>) -> Result<Self> {
+        let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+        let before = read(&file)?;
+        let mut document = parsed(&file, &before)?;
+        let Some((name, tables)) = key.split_last() else { return Err(no_key()) };
+        let table = table(&mut document, &file, tables)?;
+        match (value, table.get_mut(name)) {
+            (Some(_), Some(old)) if !old.is_value() => {
+                return Err(not_ours(&file, format!("has `{}`, which is a table.", key.join("."))));
+            }
+            (Some(value), Some(Item::Value(old))) => {
+                let around = old.decor().clone();
+                *old = value;
+                *old.decor_mut() = around;
+            }
+            (Some(value), _) => {
+                table.insert(name, Item::Value(value));
+            }
+            (None, Some(_)) => {
+                table.remove(name);
+            }
+            (None, None) => {
+                return Err(not_ours(&file, format!("has no `{}`.", key.join("."))));
+            }
+        }
+        Self::checked(file, before, &document)
+    }
+    fn checked(file: PathBuf, before: String, document: &DocumentMut) -> Result<Self> {
         let after = document.to_string();
         config_file::check_text(&after).map_err(|error| {
             not_ours(&file, format!("would not be a configuration that Quintet takes: {error:#}"))
@@ -87,6 +119,17 @@ impl Change {
         write_private(&self.file, to.as_bytes())
             .with_context(|| format!("cannot write {}; nothing was changed", self.file.display()))
     }
+}
+
+fn parsed(file: &Path, text: &str) -> Result<DocumentMut> {
+    text.parse().map_err(|error: TomlError| {
+        let mistake = config_file::mistake(text, error.span(), error.message());
+        not_ours(file, format!("is not valid TOML: {mistake}"))
+    })
+}
+
+fn no_key() -> anyhow::Error {
+    Usage("write a key, such as budget.daily.".to_owned()).into()
 }
 
 fn read(file: &Path) -> Result<String> {

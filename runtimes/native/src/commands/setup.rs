@@ -2,7 +2,7 @@
 //! webhook with its platform.
 
 mod owner;
-mod running;
+pub mod running;
 mod secrets;
 mod webhook;
 

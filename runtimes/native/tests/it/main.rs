@@ -15,6 +15,7 @@ mod acp;
 mod agents;
 mod approvals;
 mod bed;
+mod config;
 mod configuration;
 mod connecting;
 mod conversations;

@@ -19,10 +19,10 @@ use std::time::Duration;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// A server that answers.
-pub(super) struct Running {
+pub struct Running {
     client: Client,
     /// The configuration file that it reads.
-    pub(super) file: PathBuf,
+    pub file: PathBuf,
     /// Its endpoints, as `<channel>.<name>`.
     pub(super) endpoints: Vec<String>,
 }
@@ -32,7 +32,7 @@ impl Running {
     ///
     /// # Errors
     /// When one runs that cannot be asked: it would not take up what is written.
-    pub(super) async fn find(data: &DataDir) -> Result<Option<Self>> {
+    pub async fn find(data: &DataDir) -> Result<Option<Self>> {
         if !data.is_in_use() {
             return Ok(None);
         }
@@ -59,7 +59,7 @@ impl Running {
         Err(No("the server that was started does not answer".to_owned()).into())
     }
     /// Whether this is the file that the server reads.
-    pub(super) fn is_same_file(&self, file: &Path) -> bool {
+    pub fn is_same_file(&self, file: &Path) -> bool {
         let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
         whole(&self.file) == whole(file)
     }
@@ -67,7 +67,7 @@ impl Running {
     ///
     /// # Errors
     /// When it refuses the configuration, or does not answer.
-    pub(super) async fn reload(&self) -> Result<InForce> {
+    pub async fn reload(&self) -> Result<InForce> {
         self.client.ask_server(Method::POST, PATH).await
     }
     /// The unknown senders who wrote to an endpoint since this time, the first one first.
