@@ -17,11 +17,11 @@ pub struct BudgetAnswer {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct BudgetScope {
-    /// `all` or `agent:<id>`.
+    /// `all`, `agent:<id>` or `endpoint:<channel>.<name>`.
     pub scope: String,
-    /// `day` or `month`.
+    /// `day`, `week` or `month`.
     pub window: String,
-    /// The window's local label: `2026-11-23` or `2026-11`.
+    /// The window's local label: `2026-11-23`, `2026-W48` or `2026-11`.
     pub label: String,
     pub limit: Micros,
     /// `default`, `file` or `api`.

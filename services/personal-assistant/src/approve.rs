@@ -18,7 +18,7 @@ use contracts::approval::{
     ApprovalState, ApproveAnswer, ApproveRequest, CANNOT_START, ChannelContext,
 };
 use contracts::outbox::Target;
-use contracts::{ApprovalId, ErrorCode, EventId, Micros, Problem, ServiceName, Shard};
+use contracts::{ApprovalId, ErrorCode, Micros, Problem, ServiceName, Shard};
 use platform::agents::Price;
 use platform::edge::{ApiResult, Principal};
 use platform::ports::{ClockExt, Statement};
@@ -77,7 +77,7 @@ fn ruling_of(
 /// alone.
 fn endpoint(who: Principal, request: &ApproveRequest, run: Option<&ApprovalRow>) -> Option<Shard> {
     if let Some(run) = run {
-        return EventId::new(run.event_id.as_deref()?).shard();
+        return run.endpoint();
     }
     let context = request.channel_context.as_ref();
     let context = context.filter(|_| who.is_service(ServiceName::WebhookAggregator))?;
@@ -155,7 +155,12 @@ pub async fn record_asking(
     if ruling.verdict == Verdict::AskOwner {
         stake::may_ask(deps, who, &request.task_id.0, now_ms).await?;
     }
-    let scopes = owner.scopes(deps, now_ms, request.agent_type.as_str())?;
+    let scopes = owner.scopes(
+        deps,
+        now_ms,
+        request.agent_type.as_str(),
+        endpoint(who, request, asking.run).as_ref(),
+    )?;
     let keys = ledger::keys(&scopes);
     let mut room = vec![ledger::ensure(&scopes)];
     if !stake::only_asks(who) {

@@ -6,6 +6,7 @@
 
 use crate::actor::actor;
 use crate::authority::Authority;
+use crate::budget_file::Whom;
 use crate::ledger::{self, Amounts};
 use crate::limits::{Limits, set_rule};
 use crate::store::{self, Answers};
@@ -33,12 +34,23 @@ pub async fn answer(deps: &Deps) -> ApiResult<BudgetAnswer> {
     let limits = Limits::read(deps).await?;
     let now_ms = deps.clock.now_ms();
     let zone = window::zone(&owner.time_zone).ok_or_else(|| store::unreadable("time zone"))?;
-    let mut scopes = ledger::scopes(&deps.config, &zone, now_ms, None)
-        .map_err(|_| store::unreadable("calendar"))?;
-    for agent in deps.config.agents.iter() {
-        let of_agent = ledger::scopes(&deps.config, &zone, now_ms, Some(&agent.id))
-            .map_err(|_| store::unreadable("calendar"))?;
-        scopes.extend(of_agent.into_iter().filter(|scope| scope.rule.is_none()));
+    let scopes_of = |agent: Option<&str>, endpoint: Option<&Shard>| {
+        ledger::scopes(&deps.config, &zone, now_ms, agent, endpoint)
+            .map_err(|_| store::unreadable("calendar"))
+    };
+    let mut scopes = scopes_of(None, None)?;
+    let own = deps.config.agents.iter().map(|agent| (Some(agent.id.as_str()), None));
+    let further = deps.config.limits.iter().map(|limit| match &limit.whom {
+        Whom::All => (None, None),
+        Whom::Agent(agent) => (Some(agent.as_str()), None),
+        Whom::Endpoint(shard) => (None, Some(shard)),
+    });
+    for (agent, endpoint) in own.chain(further) {
+        for scope in scopes_of(agent, endpoint)? {
+            if !scopes.iter().any(|known| known.key == scope.key) {
+                scopes.push(scope);
+            }
+        }
     }
     let figures: Vec<Amounts> =
         deps.sql.all(ledger::figures(&ledger::keys(&scopes), now_ms)).await?;
@@ -120,7 +132,7 @@ async fn of_endpoint(deps: &Deps, own: &Shard) -> ApiResult<Vec<String>> {
     let owner = owner::read(deps).await?;
     let now_ms = deps.clock.now_ms();
     let mut lines = Vec::new();
-    for scope in owner.scopes(deps, now_ms, "")? {
+    for scope in owner.scopes(deps, now_ms, "", None)? {
         let found: Option<Spending> = deps.sql.one(spending(own, &scope.key, now_ms)).await?;
         let Spending { spent_u, held_u } = found.unwrap_or(Spending { spent_u: 0, held_u: 0 });
         lines.push(format!(

@@ -152,7 +152,7 @@ pub async fn take(
     let owner = owner::read(deps).await?;
     let now_ms = deps.clock.now_ms();
     let until_ms = now_ms + LEASE_MS + SKEW_MS;
-    let scopes = owner.scopes(deps, now_ms, &seen.agent)?;
+    let scopes = owner.scopes(deps, now_ms, &seen.agent, seen.endpoint().as_ref())?;
     let token = deps.clock.random_hex(32);
     let hash = digest_hex(token.as_bytes());
     let order = Claiming {

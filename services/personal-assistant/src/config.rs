@@ -2,6 +2,7 @@
 //! and budget of each agent.
 
 use crate::approvals_file::ApprovalsFile;
+use crate::budget_file::{self, FileLimit};
 use crate::due::Due;
 use crate::transcription::Transcriber;
 use crate::{daily_time, window};
@@ -21,6 +22,8 @@ pub struct Config {
     pub daily: Option<Micros>,
     /// `[budget] monthly`, dollars; `None`: no limit for the month.
     pub monthly: Option<Micros>,
+    /// The further limits of `[budget]`.
+    pub limits: Vec<FileLimit>,
     /// `[budget] time_zone`, IANA; default UTC. Days and months are those of this zone.
     pub time_zone: String,
     /// Price and daily budget of each agent.
@@ -39,6 +42,7 @@ impl Default for Config {
         Self {
             daily: None,
             monthly: None,
+            limits: Vec::new(),
             time_zone: "UTC".to_owned(),
             agents: Agents::default(),
             approvals: ApprovalsFile::default(),
@@ -69,6 +73,7 @@ impl Config {
         let mut budget = top.section("budget");
         config.daily = budget.dollars("daily");
         config.monthly = budget.dollars("monthly");
+        config.limits = budget_file::read(&mut budget);
         if let Some(name) = budget.text("time_zone") {
             if window::zone(&name).is_some() {
                 config.time_zone = name;
@@ -168,13 +173,13 @@ mod tests {
     #[test]
     fn what_is_wrong_is_listed_at_once() {
         let report = Report::default();
-        let file = json!({"budget": {"daily": -1, "time_zone": "Mars/Olympus", "weekly": 5}, "models": {"m": {}}, "agents": {"a": {"runner": "gemini"}}});
+        let file = json!({"budget": {"daily": -1, "time_zone": "Mars/Olympus", "yearly": 5}, "models": {"m": {}}, "agents": {"a": {"runner": "gemini"}}});
         let config = Config::read(&file, &report);
         let paths: Vec<_> = report.into_problems().into_iter().map(|p| p.path).collect();
         // The gateway reports agents.a.runner.
         assert_eq!(
             paths,
-            ["models.m.api", "models.m.model", "budget.daily", "budget.time_zone", "budget.weekly"]
+            ["models.m.api", "models.m.model", "budget.daily", "budget.time_zone", "budget.yearly"]
         );
         assert_eq!(price(&config, "a"), Price::Unknown, "a runner of a later version is not free");
     }

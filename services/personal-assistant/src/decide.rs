@@ -167,7 +167,7 @@ pub async fn take(deps: &Deps, word: OwnerDecision<'_>) -> Result<ApprovalRow, D
     }
     let attempt = deps.clock.random_hex(16);
     let owner = owner::read(deps).await?;
-    let scopes = owner.scopes(deps, now_ms, &seen.agent)?;
+    let scopes = owner.scopes(deps, now_ms, &seen.agent, seen.endpoint().as_ref())?;
     let keys = ledger::keys(&scopes);
     let mut batch = match word.decision {
         Decision::Approve => {

@@ -7,9 +7,10 @@
 //! statement, which callers put into the batch of the related state change. The statement that
 //! writes also checks whether the money suffices; no earlier read decides it.
 
+use crate::budget_file::Kind;
 use crate::config::{Config, DAILY_DEFAULT};
 use crate::window::{self, OutsideCalendar, Window};
-use contracts::Micros;
+use contracts::{Micros, Shard};
 use jiff::tz::TimeZone;
 use platform::ports::Statement;
 use platform::sql;
@@ -22,7 +23,7 @@ pub const NO_LIMIT: i64 = 1 << 52;
 /// The expiry of the hold of a run that has begun: none.
 pub const BEGUN: i64 = 1 << 52;
 
-/// A window and its owner: all work, or one agent.
+/// A window and its owner: all work, one agent, or one endpoint.
 #[derive(Clone, Debug, Serialize)]
 pub struct Scope {
     /// `day:2026-11-23|all`: the row of `budget`.
@@ -31,23 +32,24 @@ pub struct Scope {
     pub rule: Option<&'static str>,
     /// The file's limit, micro-dollars.
     pub limit: i64,
-    /// `all` or `agent:<id>`.
+    /// `all`, `agent:<id>` or `endpoint:<channel>.<name>`.
     #[serde(skip)]
     pub whom: String,
-    /// `day` or `month`.
+    /// `day`, `week` or `month`.
     #[serde(skip)]
     pub kind: &'static str,
     #[serde(skip)]
     pub window: Window,
 }
 
-/// The scopes charged by this agent's tasks now. The month is always included, so that a limit set
+/// The scopes charged by this agent's tasks from this endpoint now. The month is always included, so that a limit set
 /// mid-month counts earlier costs.
 pub fn scopes(
     config: &Config,
     zone: &TimeZone,
     now_ms: i64,
     agent: Option<&str>,
+    endpoint: Option<&Shard>,
 ) -> Result<Vec<Scope>, OutsideCalendar> {
     let day = window::day(now_ms, zone)?;
     let month = window::month(now_ms, zone)?;
@@ -79,6 +81,23 @@ pub fn scopes(
         && let Some(limit) = agent.daily_budget
     {
         scopes.push(scope("day", &day, format!("agent:{}", agent.id), None, limit.0));
+    }
+    for more in config.limits.iter().filter(|more| more.whom.covers(agent, endpoint)) {
+        let week;
+        let window = match more.kind {
+            Kind::Day => &day,
+            Kind::Week => {
+                week = window::week(now_ms, zone)?;
+                &week
+            }
+            Kind::Month => &month,
+        };
+        let more = scope(more.kind.as_str(), window, more.whom.name(), None, more.limit.0);
+        // An agent's day may be limited in its own table, too: the lower limit holds.
+        match scopes.iter_mut().find(|known| known.key == more.key) {
+            Some(known) => known.limit = known.limit.min(more.limit),
+            None => scopes.push(more),
+        }
     }
     Ok(scopes)
 }

@@ -15,6 +15,7 @@ mod audit;
 mod authority;
 mod backups;
 mod budget;
+mod budget_file;
 mod chat;
 mod claim;
 mod claiming;

@@ -65,7 +65,11 @@ fn step(scope: &BudgetScope) -> Option<i64> {
 }
 
 fn text(scope: &BudgetScope, step: i64) -> String {
-    let whose = if scope.window == "month" { "this month's" } else { "today's" };
+    let whose = match scope.window.as_str() {
+        "month" => "this month's",
+        "week" => "this week's",
+        _ => "today's",
+    };
     let until = &scope.resets_at;
     if step >= 100 {
         return format!(

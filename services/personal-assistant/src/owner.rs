@@ -5,8 +5,8 @@ use crate::limits::Limits;
 use crate::policy::{COST_THRESHOLD_DEFAULT, Condition, Rules};
 use crate::store::Answers;
 use crate::{Deps, store, window};
-use contracts::Micros;
 use contracts::policy::PolicyRule;
+use contracts::{Micros, Shard};
 use platform::edge::ApiResult;
 use platform::ports::Statement;
 use platform::sql;
@@ -69,10 +69,16 @@ struct Setting {
 }
 
 impl Owner {
-    /// The scopes of a task of this agent, in the owner's calendar.
-    pub fn scopes(&self, deps: &Deps, now_ms: i64, agent: &str) -> ApiResult<Vec<Scope>> {
+    /// The scopes of a task of this agent that came in by this endpoint, in the owner's calendar.
+    pub fn scopes(
+        &self,
+        deps: &Deps,
+        now_ms: i64,
+        agent: &str,
+        endpoint: Option<&Shard>,
+    ) -> ApiResult<Vec<Scope>> {
         let zone = window::zone(&self.time_zone).ok_or_else(|| store::unreadable("time zone"))?;
-        ledger::scopes(&deps.config, &zone, now_ms, Some(agent))
+        ledger::scopes(&deps.config, &zone, now_ms, Some(agent), endpoint)
             .map_err(|_| store::unreadable("calendar"))
     }
     /// Goes back to the simple settings of the configuration, and the defaults.

@@ -55,7 +55,7 @@ pub async fn ledger_stats(
     let today = window::day(now_ms, &zone).map_err(calendar)?;
     let since = query.since.unwrap_or(today.start_ms);
     let days = window::days_before(now_ms, &zone, DAYS).map_err(calendar)?;
-    let scopes = ledger::scopes(&deps.config, &zone, now_ms, None).map_err(calendar)?;
+    let scopes = ledger::scopes(&deps.config, &zone, now_ms, None, None).map_err(calendar)?;
     let batch = vec![
         sql!(
             format!(

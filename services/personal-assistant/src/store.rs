@@ -21,7 +21,7 @@
 use crate::person;
 use crate::policy::{QUESTION, TOOL_CALL, id};
 use contracts::approval::{Approval, ApprovalState, Choice, MonitoringLevel};
-use contracts::{AgentId, ApprovalId, ErrorCode, EventId, Micros, TaskId};
+use contracts::{AgentId, ApprovalId, ErrorCode, EventId, Micros, Shard, TaskId};
 use platform::edge::{ApiError, ApiResult};
 use platform::ports::{PortResult, Row, Sql, SqlExt, Statement, sql::read_row};
 use platform::text::printable;
@@ -142,6 +142,12 @@ impl ApprovalRow {
             ApprovalState::Claimed if over && unleased => ApprovalState::Lapsed,
             state => state,
         })
+    }
+    /// The endpoint that its work came in by: its own event's, else that of the run that asks.
+    pub fn endpoint(&self) -> Option<Shard> {
+        let event = self.event_id.as_deref().map(EventId::new);
+        let asker = self.run.as_deref().or(self.tops_up.as_deref());
+        event.or_else(|| Some(TaskId::new(asker?).event_id()))?.shard()
     }
     /// Who decided, for people.
     pub fn decider(&self) -> Option<String> {

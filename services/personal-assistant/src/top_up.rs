@@ -9,7 +9,7 @@ use crate::store::{Answers, ApprovalRow, ROW};
 use crate::{Deps, digests, owner};
 use contracts::approval::ApprovalState;
 use contracts::task::StopCause;
-use contracts::{AgentId, EventId, Micros, Shard};
+use contracts::{AgentId, Micros, Shard};
 use platform::edge::ApiResult;
 use platform::ports::{ClockExt, SqlExt, Statement};
 use platform::sql;
@@ -102,8 +102,7 @@ impl Run<'_> {
     async fn judge(&self, questions: usize) -> ApiResult<(Word, Micros)> {
         let owner = owner::read(self.deps).await?;
         let agent = self.deps.config.agents.agent(&AgentId::new(&self.approval.agent));
-        let event = self.approval.event_id.as_deref();
-        let endpoint = event.and_then(|event| EventId::new(event).shard());
+        let endpoint = self.approval.endpoint();
         let ask = Ask {
             agent: &self.approval.agent,
             kind: &self.approval.kind,

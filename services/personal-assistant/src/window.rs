@@ -1,4 +1,4 @@
-//! Calendar windows: the local day and month of an instant, and their ends.
+//! Calendar windows: the local day, week and month of an instant, and their ends.
 //!
 //! A window's key is its local label, so nothing has to be reset: the next day has another label.
 //! Days of 23 and 25 hours need no special case.
@@ -7,11 +7,11 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, ZonedDateTime};
 
-/// A local day or month. Times are milliseconds since the epoch; `end_ms` is the first instant
+/// A local day, week or month. Times are milliseconds since the epoch; `end_ms` is the first instant
 /// after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// `2026-11-23` or `2026-11`.
+    /// `2026-11-23`, `2026-W48` or `2026-11`.
     pub label: String,
     pub start_ms: i64,
     pub end_ms: i64,
@@ -31,6 +31,16 @@ pub fn zone(name: &str) -> Option<TimeZone> {
 pub fn day(now_ms: i64, zone: &TimeZone) -> Result<Window, OutsideCalendar> {
     let date = local(now_ms, zone)?.date();
     window(date.to_string(), date, date.checked_add(1.day()).map_err(|_| OutsideCalendar)?, zone)
+}
+
+/// The local week of an instant, from Monday on (ISO 8601).
+pub fn week(now_ms: i64, zone: &TimeZone) -> Result<Window, OutsideCalendar> {
+    let date = local(now_ms, zone)?.date();
+    let week = date.iso_week_date();
+    let back = i64::from(date.weekday().to_monday_zero_offset());
+    let first = date.checked_sub(back.days()).map_err(|_| OutsideCalendar)?;
+    let label = format!("{:04}-W{:02}", week.year(), week.week());
+    window(label, first, first.checked_add(1.week()).map_err(|_| OutsideCalendar)?, zone)
 }
 
 /// The local month of an instant.
@@ -94,6 +104,20 @@ mod tests {
         assert_eq!(late.label, "2026-11-23");
         assert_eq!(late.start_ms, at("2026-11-22T23:00:00Z"));
         assert_eq!(month(at("2026-11-30T23:30:00Z"), &berlin).unwrap().label, "2026-12");
+    }
+
+    #[test]
+    fn window_of_a_week_begins_on_monday_and_has_the_year_of_its_thursday() {
+        let berlin = zone("Europe/Berlin").unwrap();
+        let week = |text: &str| week(at(text), &berlin).unwrap();
+        let new_year = week("2027-01-01T12:00:00Z");
+        assert_eq!(new_year.label, "2026-W53");
+        assert_eq!(new_year.start_ms, at("2026-12-27T23:00:00Z"));
+        assert_eq!(new_year.end_ms, at("2027-01-03T23:00:00Z"));
+        assert_eq!(week("2027-01-03T23:30:00Z").label, "2027-W01");
+        // The clocks change on a Sunday.
+        let spring = week("2026-03-29T12:00:00Z");
+        assert_eq!(spring.end_ms - spring.start_ms, (7 * 24 - 1) * 3_600_000);
     }
 
     #[test]

@@ -197,3 +197,59 @@ async fn request_above_a_whole_limit_is_refused_without_asking() {
         );
     }
 }
+
+/// A request for work that came in by this endpoint.
+async fn from_endpoint(bed: &Bed, task: &str, dollars: f64, endpoint: &str) -> Value {
+    let mut body = request(task, dollars);
+    let name = endpoint.split('.').next_back().unwrap();
+    let event = format!("{endpoint}.01ARZ3NDEKTSV4RRFFQ69G5FAV");
+    body["channelContext"] = json!({"channel": "telegram", "endpoint": name, "eventId": event});
+    bed.post(AGGREGATOR, "/api/approve", body).await.1
+}
+
+#[tokio::test]
+async fn limits_of_an_endpoint_a_week_and_an_agent_hold_beside_those_of_everything() {
+    let bed = Bed::with(json!({"budget": {
+        "daily": 20, "weekly": 6, "monthly": 100,
+        "endpoints": {"telegram.acme": {"daily": 3, "monthly": 50}, "telegram.globex": {"weekly": 2}},
+        "agents": {"CodeGen": {"weekly": 5}},
+    }}));
+    assert_eq!(from_endpoint(&bed, "t1", 2.0, "telegram.acme").await["state"], "approved");
+    let over = from_endpoint(&bed, "t2", 1.5, "telegram.acme").await;
+    assert_eq!((&over["code"], &over["remaining"]), (&json!("budget_exhausted"), &json!(1.0)));
+    assert_eq!(from_endpoint(&bed, "t3", 2.0, "telegram.globex").await["state"], "approved");
+    assert_eq!(from_endpoint(&bed, "t4", 0.1, "telegram.globex").await["code"], "budget_exhausted");
+    // Four of the five dollars of codegen's week are held by now.
+    assert_eq!(from_endpoint(&bed, "t5", 1.5, "slack.T0").await["remaining"], 1.0);
+    let scopes = bed.get(VIEWER, "/api/budget").await["scopes"].as_array().unwrap().clone();
+    let names: Vec<(&str, &str, f64)> = scopes
+        .iter()
+        .map(|scope| {
+            (
+                scope["scope"].as_str().unwrap(),
+                scope["window"].as_str().unwrap(),
+                scope["held"].as_f64().unwrap(),
+            )
+        })
+        .collect();
+    for wanted in [
+        ("all", "day", 4.0),
+        ("all", "week", 4.0),
+        ("endpoint:telegram.acme", "day", 2.0),
+        ("endpoint:telegram.acme", "month", 2.0),
+        ("endpoint:telegram.globex", "week", 2.0),
+        ("agent:codegen", "week", 4.0),
+    ] {
+        assert!(names.contains(&wanted), "{wanted:?}: {names:?}");
+    }
+    // A decision by hand holds it in the same windows.
+    bed.send(OPERATOR, "PUT", "/api/context", json!({"riskTolerance": "conservative"})).await;
+    let asked = from_endpoint(&bed, "t6", 0.5, "telegram.acme").await;
+    assert_eq!(asked["state"], "pending");
+    bed.decide(&asked["approvalId"], "approve").await;
+    let after = bed.get(VIEWER, "/api/budget").await["scopes"].as_array().unwrap().clone();
+    let acme = after
+        .iter()
+        .find(|scope| scope["scope"] == "endpoint:telegram.acme" && scope["window"] == "day");
+    assert_eq!(acme.unwrap()["held"], 2.5);
+}

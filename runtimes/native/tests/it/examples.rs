@@ -158,7 +158,11 @@ fn two_clients_have_their_own_agents_limits_rules_and_halts() {
     let graph = folder("two-clients").join("graph");
     let server = home.up_with(&["--graph", graph.to_str().unwrap()]);
     let budget = home.run(&["budget"]).ok();
-    assert!(budget.contains("agent:acme") && budget.contains("$15.00"), "{budget}");
+    for part in
+        ["agent:acme", "$15.00", "endpoint:telegram.acme", "$200.00", "endpoint:telegram.globex"]
+    {
+        assert!(budget.contains(part), "{part}: {budget}");
+    }
     assert!(
         home.run(&["send", "telegram", "@acme check the orders"]).ok().contains("done for acme")
     );

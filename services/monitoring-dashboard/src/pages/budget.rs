@@ -89,11 +89,15 @@ pub async fn change(State(deps): State<Deps>, owner: Owner, form: Form) -> PageR
 }
 
 fn card(scope: &BudgetScope) -> Markup {
-    let name = match scope.scope.strip_prefix("agent:") {
-        Some(agent) => format!("{agent}: "),
+    let name = match scope.scope.split_once(':') {
+        Some((_, whom)) => format!("{whom}: "),
         None => String::new(),
     };
-    let window = if scope.window == "month" { "This month" } else { "Today" };
+    let window = match scope.window.as_str() {
+        "month" => "This month",
+        "week" => "This week",
+        _ => "Today",
+    };
     html! {
         section.panel {
             div.bar { h2 { (name) (window) } span.quiet { (scope.label) } }
