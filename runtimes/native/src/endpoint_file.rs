@@ -1,6 +1,6 @@
-//! Writes into `quintet.toml`, for `quintet setup`, `quintet config` and the dashboard's page: comments
-//! and formatting stay, the whole file is checked before it replaces the old one, and a failure
-//! leaves the old one as it was.
+//! Writes into `quintet.toml`, for `quintet setup`, `quintet config` and the dashboard's page:
+//! comments and formatting stay, the whole file is checked before it replaces the old one, and a
+//! failure leaves the old one as it was.
 
 use crate::config_file;
 use crate::data_dir::write_private;

@@ -1,5 +1,5 @@
-//! Limits of `[budget]` beside those of the day and the month of everything: the week, and windows of
-//! single endpoints and agents. They are in the configuration alone.
+//! Limits of `[budget]` beside those of the day and the month of everything: the week, and windows
+//! of single endpoints and agents. They are in the configuration alone.
 
 use contracts::{Micros, Shard};
 use platform::config::Section;

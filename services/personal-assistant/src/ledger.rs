@@ -42,8 +42,8 @@ pub struct Scope {
     pub window: Window,
 }
 
-/// The scopes charged by this agent's tasks from this endpoint now. The month is always included, so that a limit set
-/// mid-month counts earlier costs.
+/// The scopes charged by this agent's tasks from this endpoint now. The month is always included,
+/// so that a limit set mid-month counts earlier costs.
 pub fn scopes(
     config: &Config,
     zone: &TimeZone,

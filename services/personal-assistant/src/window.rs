@@ -7,8 +7,8 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, ZonedDateTime};
 
-/// A local day, week or month. Times are milliseconds since the epoch; `end_ms` is the first instant
-/// after it.
+/// A local day, week or month. Times are milliseconds since the epoch; `end_ms` is the first
+/// instant after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Window {
     /// `2026-11-23`, `2026-W48` or `2026-11`.

@@ -19,7 +19,7 @@ pub enum Config {
         #[command(flatten)]
         file: ConfigFile,
     },
-    /// Set a key in the file; its comments stay, and a file that Quintet would not take is not written
+    /// Set a key in the file; its comments stay, and nothing is written that Quintet would not take
     #[command(
         after_help = "Example:\n  quintet config set budget.daily 20\n  quintet config set agents.codegen.secrets '[\"ANTHROPIC_API_KEY\"]'\n  printf %s \"$TOKEN\" | quintet config set endpoints.telegram.main.bot_token -"
     )]
