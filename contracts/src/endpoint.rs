@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The endpoint of the web console and of the owner's own programs, which no list contains.
+pub const CONSOLE: &str = "console";
+
 /// The state of an endpoint's way in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

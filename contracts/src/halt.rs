@@ -139,6 +139,10 @@ pub struct HaltCheck {
 pub struct HaltCheckAnswer {
     pub all: bool,
     pub halted: Vec<TaskId>,
+    /// Those of `halted` that a halt of the task itself covers. They stay halted after the
+    /// resume of everything, of an agent or of an endpoint.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_task: Vec<TaskId>,
     /// The named agent or endpoint is halted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held: bool,

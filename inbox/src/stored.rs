@@ -143,10 +143,14 @@ pub struct StoredEvent {
 impl StoredEvent {
     /// The task of the current run: the event's id, with `~n` from the second run on.
     pub fn current_task(&self) -> TaskId {
-        if self.runs <= 1 {
+        self.task_of(self.runs)
+    }
+    /// The task of the run with this number.
+    pub fn task_of(&self, run: u32) -> TaskId {
+        if run <= 1 {
             TaskId::new(self.id.as_str())
         } else {
-            TaskId::new(format!("{}~{}", self.id, self.runs))
+            TaskId::new(format!("{}~{run}", self.id))
         }
     }
 }

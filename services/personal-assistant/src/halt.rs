@@ -76,7 +76,7 @@ pub async fn halt(
         endpoint: authority.halts_as().to_owned(),
     };
     if let Scope::Agent(_) | Scope::Endpoint(_) = &scope {
-        unknown::refuse_unknown_scope(&deps, &scope).await?;
+        let scope = unknown::known_scope(&deps, scope).await?;
         let (answer, status) = halt_scope(&deps, &scope, &order).await?;
         return Ok((status, Json(answer)).into_response());
     }
@@ -377,6 +377,8 @@ pub async fn resume(
     let scope = Scope::of_resume(&request)?;
     let authority = Authority::of(who, request.actor.as_deref());
     check_reach(&authority, &scope)?;
+    // The halt of one that is no longer there can be ended, too.
+    let scope = unknown::known_scope(&deps, scope.clone()).await.unwrap_or(scope);
     let target = scope.target();
     let (now_ms, by) = (deps.clock.now_ms(), actor(who, request.actor));
     let end = sql!(

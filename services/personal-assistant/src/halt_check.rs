@@ -31,8 +31,10 @@ pub async fn check(
     let unwritten = deps.unwritten.actor(&request.tasks);
     let unwritten = unwritten.map(|actor| HaltedBy { actor, name: None });
     if deps.unwritten.halts_all() {
+        let by_task = request.tasks.iter().filter(|task| deps.unwritten.covers_alone(task));
+        let by_task = by_task.cloned().collect();
         let (all, halted) = (true, request.tasks);
-        return Ok(Json(HaltCheckAnswer { all, halted, held: false, by: unwritten }));
+        return Ok(Json(HaltCheckAnswer { all, halted, by_task, held: false, by: unwritten }));
     }
     let tasks = serde_json::to_string(&request.tasks).map_err(|_| store::unreadable("request"))?;
     let named = halt_scope::of_check(&request);
@@ -47,9 +49,11 @@ pub async fn check(
     let (rows, of_tasks): (Vec<Target>, Vec<OfTask>) = (answers.all()?, answers.all()?);
     let has = |target: &str| rows.iter().any(|row| row.target == target);
     let all = has("all");
+    let is_alone = |task: &&TaskId| deps.unwritten.covers_alone(task) || has(&target(Some(*task)));
+    let by_task: Vec<TaskId> = request.tasks.iter().filter(is_alone).cloned().collect();
     let is_halted = |task: &TaskId| {
         all || deps.unwritten.covers(task)
-            || has(&target(Some(task)))
+            || by_task.contains(task)
             || of_tasks.iter().any(|of| of.task == *task)
     };
     let halted: Vec<TaskId> = request.tasks.into_iter().filter(is_halted).collect();
@@ -63,7 +67,7 @@ pub async fn check(
     };
     let first = rows.iter().find(|row| is_meant(row));
     let first = first.map(|row| HaltedBy { actor: row.actor.clone(), name: row.name.clone() });
-    Ok(Json(HaltCheckAnswer { all, halted, held, by: first.or(unwritten) }))
+    Ok(Json(HaltCheckAnswer { all, halted, by_task, held, by: first.or(unwritten) }))
 }
 
 /// `POST /internal/stopped`: raises the level of the task's halt.

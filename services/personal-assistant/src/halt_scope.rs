@@ -20,12 +20,13 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// The column `halt.target`. Names of agents are compared without case.
+    /// The column `halt.target`. Names of agents are compared without the case of their ASCII
+    /// letters, as SQLite's `lower` does.
     pub fn target(&self) -> String {
         match self {
             Self::All => "all".to_owned(),
             Self::Task(task) => format!("task:{task}"),
-            Self::Agent(agent) => format!("agent:{}", agent.as_str().to_lowercase()),
+            Self::Agent(agent) => format!("agent:{}", agent.as_str().to_ascii_lowercase()),
             Self::Endpoint(shard) => format!("endpoint:{shard}"),
         }
     }

@@ -9,10 +9,10 @@ use crate::unwritten::target;
 use contracts::approval::ApprovalState;
 use contracts::calls::skill_graph_loader::ListAgents;
 use contracts::calls::webhook_aggregator::{ListEndpoints, ReadEvent};
-use contracts::endpoint::EndpointView;
+use contracts::endpoint::{CONSOLE, EndpointList, EndpointView};
 use contracts::event::EventQuery;
 use contracts::graph::VersionQuery;
-use contracts::{ErrorCode, Problem, TaskId};
+use contracts::{AgentId, ChannelKind, ErrorCode, Problem, Shard, TaskId};
 use platform::edge::{ApiError, ApiResult};
 use platform::names::nearest;
 use platform::ports::{CallError, SqlExt};
@@ -60,10 +60,11 @@ pub async fn refuse_unknown_task(
     Ok(())
 }
 
-/// Refuses the halt of an agent or an endpoint that does not exist: it would look stopped. Not
-/// knowing is no reason to refuse a halt.
-pub async fn refuse_unknown_scope(deps: &Deps, scope: &Scope) -> ApiResult<()> {
-    let (what, name, known) = match scope {
+/// The agent or the endpoint of a halt as the list spells it: work is compared with that. Refuses
+/// one that does not exist, because it would look stopped. Not knowing is no reason to refuse a
+/// halt.
+pub async fn known_scope(deps: &Deps, scope: Scope) -> ApiResult<Scope> {
+    let (what, name, known) = match &scope {
         Scope::Agent(agent) => {
             let list = deps.calls.ask::<ListAgents>(&(), &VersionQuery::default()).await;
             let known = list.map(|list| list.agents.into_iter().map(|agent| agent.id.0).collect());
@@ -72,14 +73,22 @@ pub async fn refuse_unknown_scope(deps: &Deps, scope: &Scope) -> ApiResult<()> {
         Scope::Endpoint(shard) => {
             let list = deps.calls.ask::<ListEndpoints>(&(), &()).await;
             let shard_of = |row: EndpointView| format!("{}.{}", row.channel, row.name);
-            let known = list.map(|list| list.endpoints.into_iter().map(shard_of).collect());
+            let console = Shard::of(ChannelKind::Web.as_str(), CONSOLE).0;
+            let listed = |list: EndpointList| list.endpoints.into_iter().map(shard_of);
+            let known = list.map(|list| listed(list).chain([console]).collect());
             ("endpoint", shard.as_str(), known.unwrap_or_default())
         }
-        Scope::All | Scope::Task(_) => return Ok(()),
+        Scope::All | Scope::Task(_) => return Ok(scope),
     };
     let known: Vec<String> = known;
-    if known.is_empty() || known.iter().any(|other| other.eq_ignore_ascii_case(name)) {
-        return Ok(());
+    if known.is_empty() {
+        return Ok(scope);
+    }
+    if let Some(spelled) = known.iter().find(|other| other.eq_ignore_ascii_case(name)) {
+        return Ok(match scope {
+            Scope::Agent(_) => Scope::Agent(AgentId::new(spelled)),
+            _ => Scope::Endpoint(Shard::new(spelled)),
+        });
     }
     let near = nearest(name, known.iter().map(String::as_str));
     let shown = if near.is_empty() { known.iter().map(String::as_str).collect() } else { near };
@@ -190,7 +199,7 @@ pub async fn not_halted(deps: &Deps, authority: &Authority, task: &TaskId) -> Ap
         task: String,
     }
     let find = sql!(
-        "SELECT DISTINCT substr(target, 6) AS task FROM halt WHERE target <> 'all' AND resumed_at IS NULL ORDER BY at DESC LIMIT ?1",
+        "SELECT DISTINCT substr(target, 6) AS task FROM halt WHERE target LIKE 'task:%' AND resumed_at IS NULL ORDER BY at DESC LIMIT ?1",
         LOOKED_AT_MAX
     );
     let halted: Vec<Halted> = deps.sql.all(find).await?;

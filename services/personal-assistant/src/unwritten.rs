@@ -62,6 +62,10 @@ impl Unwritten {
     pub(crate) fn covers(&self, task: &TaskId) -> bool {
         self.lock().iter().any(|halt| halt.task.as_ref().is_none_or(|halted| halted == task))
     }
+    /// Whether this task is halted by itself.
+    pub(crate) fn covers_alone(&self, task: &TaskId) -> bool {
+        self.lock().iter().any(|halt| halt.task.as_ref() == Some(task))
+    }
     /// Who halted one of these tasks, or everything.
     pub(crate) fn actor(&self, tasks: &[TaskId]) -> Option<String> {
         let held = self.lock();

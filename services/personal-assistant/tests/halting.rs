@@ -2,7 +2,8 @@
 
 use crate::kit::*;
 use contracts::calls::skill_graph_loader::ListAgents;
-use contracts::calls::webhook_aggregator::ReadEvent;
+use contracts::calls::webhook_aggregator::{ListEndpoints, ReadEvent};
+use contracts::endpoint::{EndpointList, EndpointView, LinkState};
 use contracts::graph::AgentList;
 use platform::edge::ApiError;
 use platform::ports::PortErrorKind;
@@ -127,7 +128,10 @@ async fn halt_check_returns_only_halted_tasks() {
     halt(&bed, "t1").await;
     let check =
         bed.post(AGGREGATOR, "/internal/halts/check", json!({"tasks": ["t1", "t2"]})).await.1;
-    assert_eq!(check, json!({"all": false, "halted": ["t1"], "by": {"actor": "api"}}));
+    assert_eq!(
+        check,
+        json!({"all": false, "halted": ["t1"], "byTask": ["t1"], "by": {"actor": "api"}})
+    );
     bed.post(OPERATOR, "/api/resume", json!({"taskId": "t1"})).await;
     let check = bed.post(AGGREGATOR, "/internal/halts/check", json!({"tasks": ["t1"]})).await.1;
     assert_eq!(check, json!({"all": false, "halted": []}));
@@ -410,18 +414,69 @@ async fn halt_of_an_endpoint_stops_what_came_in_there_and_is_its_approvers_own()
     assert_eq!(lifted["success"], true, "{lifted}");
 }
 
-#[tokio::test]
-async fn halt_names_one_target_and_an_agent_that_exists() {
-    let bed = Bed::new();
-    let agent = |id: &str| {
+/// The agents of the graph.
+fn agents_are(bed: &Bed, ids: &[&str]) {
+    let agent = |id: &&str| {
         let none: [&str; 0] = [];
         json!({"id": id, "skill": id, "title": id, "description": "", "keywords": none, "aliases": none, "bullets": none,
             "examples": none, "negatives": none, "complexity": none, "relatedAgents": none, "relatedChannels": none,
             "model": null, "fallback": false, "public": false})
     };
-    let agents = json!({"version": null, "agents": [agent("codegen"), agent("security")]});
-    let agents: AgentList = serde_json::from_value(agents).unwrap();
+    let agents: Vec<Value> = ids.iter().map(agent).collect();
+    let agents: AgentList =
+        serde_json::from_value(json!({"version": null, "agents": agents})).unwrap();
     bed.neighbours.on::<ListAgents>(move |(), _| Ok(agents.clone()));
+}
+
+#[tokio::test]
+async fn halt_covers_work_however_its_agent_or_endpoint_is_spelled() {
+    let bed = Bed::new();
+    agents_are(&bed, &["Übersetzer", "codegen"]);
+    let endpoint = |name: &str| EndpointView {
+        channel: "slack".to_owned(),
+        name: name.to_owned(),
+        mode: "webhook".to_owned(),
+        local: false,
+        state: LinkState::Listening,
+        why: None,
+        fix: None,
+        since: None,
+    };
+    let list = EndpointList { endpoints: vec![endpoint("T0AAAA")] };
+    bed.neighbours.on::<ListEndpoints>(move |(), ()| Ok(list.clone()));
+    let halt = async |body: Value| bed.post(OPERATOR, "/api/halt", body).await;
+    let (_, answer) = halt(json!({"endpoint": "slack.t0aaaa"})).await;
+    assert!(answer["message"].as_str().unwrap().contains("from slack.T0AAAA"), "{answer}");
+    assert_eq!(asked_from(&bed, "t1", "codegen", "slack.T0AAAA").await["code"], "halted");
+    bed.post(OPERATOR, "/api/resume", json!({"endpoint": "SLACK.t0aaaa"})).await;
+    assert_eq!(asked_from(&bed, "t2", "codegen", "slack.T0AAAA").await["state"], "approved");
+    assert_eq!(halt(json!({"agent": "Übersetzer"})).await.0, 202);
+    assert_eq!(asked_from(&bed, "t3", "Übersetzer", "slack.T0AAAA").await["code"], "halted");
+    // The console has no configuration, and work all the same.
+    assert_eq!(halt(json!({"endpoint": "web.console"})).await.0, 202);
+    assert_eq!(halt(json!({"endpoint": "slack.T0BBBB"})).await.0, 404);
+}
+
+#[tokio::test]
+async fn halt_check_names_the_tasks_that_stay_halted_after_the_resume_of_their_agent() {
+    let bed = Bed::new();
+    asked_from(&bed, "t1", "codegen", "telegram.main").await;
+    asked_from(&bed, "t2", "codegen", "telegram.main").await;
+    bed.post(OPERATOR, "/api/halt", json!({"agent": "codegen"})).await;
+    halt(&bed, "t2").await;
+    let check = json!({"tasks": ["t1", "t2"]});
+    let (_, found) = bed.post(AGGREGATOR, "/internal/halts/check", check).await;
+    assert_eq!(
+        (&found["halted"], &found["byTask"]),
+        (&json!(["t1", "t2"]), &json!(["t2"])),
+        "{found}"
+    );
+}
+
+#[tokio::test]
+async fn halt_names_one_target_and_an_agent_that_exists() {
+    let bed = Bed::new();
+    agents_are(&bed, &["codegen", "security"]);
     let (status, problem) = bed.post(OPERATOR, "/api/halt", json!({"agent": "codgen"})).await;
     assert_eq!(status, 404);
     assert!(problem["detail"].as_str().unwrap().contains("There is: codegen"), "{problem}");

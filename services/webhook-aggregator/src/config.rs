@@ -115,7 +115,7 @@ fn listed_star(list: &[String]) -> bool {
 }
 
 /// The endpoint of the web console and of the owner's own programs.
-pub const WEB: &str = "console";
+pub use contracts::endpoint::CONSOLE as WEB;
 
 impl Config {
     /// Reads `[endpoints]`, `[limits]`, `[files]`, `[agents]` and `[schedules]` of the whole

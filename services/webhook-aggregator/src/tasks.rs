@@ -14,7 +14,7 @@ use contracts::task::{
     BackendSession, LEASE_MS, LeaseRequest, LeasedTask, RenewAnswer, RenewRequest, RenewedRequest,
     ResultAnswer, ResultRequest, StopCause, UnreadyAgent,
 };
-use contracts::{ErrorCode, Micros, Problem, Shard, TaskId, Tokens};
+use contracts::{AgentId, ErrorCode, Micros, Problem, Shard, TaskId, Tokens};
 use inbox::{
     Finish, FinishRun, GetRun, InboxExt, LeaseTasks, ListGateways, NoteProgress, RenewLease,
     StoredEvent, TaskRow, TaskState,
@@ -113,11 +113,13 @@ pub(crate) async fn renew(
     let progress: Option<String> =
         request.progress.as_ref().map(|text| text.chars().take(PROGRESS_CHARS_MAX).collect());
     let command = RenewLease { task: task.clone(), epoch: request.epoch, lease_ms: LEASE_MS };
-    let check = HaltCheck { tasks: vec![task.clone()], ..HaltCheck::default() };
-    // Who halted it, where a halt is in force.
-    let halt = async || {
+    // Who halted it, where a halt is in force. The assistant does not know the agent of an order
+    // for a worktree, which needs no approval.
+    let halt = async |agent: Option<&AgentId>| {
+        let (tasks, agent, endpoint) = (vec![task.clone()], agent.cloned(), Some(shard.clone()));
+        let check = HaltCheck { tasks, agent, endpoint };
         let answer = deps.calls.ask::<CheckHalts>(&(), &check).await?;
-        let is_halted = answer.all || answer.halted.contains(&task);
+        let is_halted = answer.all || answer.held || answer.halted.contains(&task);
         Ok::<_, ApiError>(is_halted.then_some(answer.by))
     };
     let halted = RenewAnswer {
@@ -129,7 +131,7 @@ pub(crate) async fn renew(
     let row = match deps.inbox.ask(&shard, command).await {
         Ok(row) => row,
         // A full disk must not keep a halt from the run.
-        Err(_) if halt().await?.is_some() => return Ok(Json(halted)),
+        Err(_) if halt(None).await?.is_some() => return Ok(Json(halted)),
         Err(error) => return Err(error.into()),
     };
     let Some(row) = row else {
@@ -151,7 +153,7 @@ pub(crate) async fn renew(
     }
     // Not knowing whether it is halted is no reason to stop it, nor to let it hold its lease for
     // ever: the renewal itself is recorded, the caller sees the failure and asks again.
-    if let Some(by) = halt().await? {
+    if let Some(by) = halt(Some(&row.agent)).await? {
         let detail = ended_by::halted(&deps, &shard, &row, by).await;
         return Ok(Json(RenewAnswer { detail, ..halted }));
     }

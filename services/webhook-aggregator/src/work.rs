@@ -101,14 +101,16 @@ async fn pressed(deps: &Deps, event: &StoredEvent, press: &Press) -> Result<Step
     if !may_order(deps, event, &of, &work).await? {
         return Ok(done("Only the sender of the newest work there, or an approver, can do that."));
     }
-    if action != WorkAction::Diff
-        && deps
-            .calls
-            .ask::<CheckHalts>(&(), &HaltCheck { tasks: vec![], ..HaltCheck::default() })
-            .await?
-            .all
-    {
-        return Ok(done("Everything is halted. Press again after the resume."));
+    if action != WorkAction::Diff {
+        let endpoint = Some(of.shard.clone());
+        let check = HaltCheck { tasks: vec![], agent: of.agent.clone(), endpoint };
+        let halted = deps.calls.ask::<CheckHalts>(&(), &check).await?;
+        if halted.all {
+            return Ok(done("Everything is halted. Press again after the resume."));
+        }
+        if halted.held {
+            return Ok(done("This agent is halted. Press again after the resume."));
+        }
     }
     let list = ListOpen { conversation: of.conversation.0.clone(), with_threads: false };
     let open = deps.inbox.ask(&of.shard, list).await?;

@@ -66,7 +66,7 @@ fn halt_change(agent: &str, halts: bool) -> String {
 
 /// Whether this agent is halted.
 fn is_halted(halts: Option<&HaltList>, agent: &str) -> bool {
-    let target = format!("agent:{}", agent.to_lowercase());
+    let target = format!("agent:{}", agent.to_ascii_lowercase());
     let mut rows = halts.iter().flat_map(|halts| &halts.halts);
     rows.any(|row| row.target == target && row.resumed_at.is_none())
 }

@@ -36,8 +36,8 @@ pub(super) async fn routed(deps: &Deps, event: &StoredEvent) -> Result<Step, Sto
     // Asking for approval during a halt would be refused, and recorded, each time.
     if event.data.held {
         let halted = deps.calls.ask::<CheckHalts>(&(), &halts).await?;
-        if halted.all || halted.held {
-            return Ok(Step::Wait { due_ms: now + LOOK_AGAIN_MS });
+        if let Some(step) = still_held(event, &halted, now) {
+            return Ok(step);
         }
     }
     if let Some(context) = request.channel_context.as_mut() {
@@ -49,9 +49,10 @@ pub(super) async fn routed(deps: &Deps, event: &StoredEvent) -> Result<Step, Sto
     }
     if answer.code.as_deref() == Some(ErrorCode::Halted.as_str()) {
         let halted = deps.calls.ask::<CheckHalts>(&(), &halts).await?;
-        // A halt of this task ends it. One of everything, of its agent or of its endpoint keeps it,
-        // even if it has just been lifted.
-        if halted.all || halted.held || halted.halted.is_empty() {
+        // A halt of this task ends it, whatever else is halted. One of everything, of its agent or of
+        // its endpoint keeps it, even if it has just been lifted.
+        let keeps = halted.all || halted.held || halted.halted.is_empty();
+        if keeps && halted.by_task.is_empty() {
             return Ok(held(event, &agent, &halted, now));
         }
     }
@@ -108,10 +109,12 @@ fn not_ready(event: &StoredEvent, agent: &AgentId, why: &str) -> Step {
     to(Stage::Received, note, patch, AT_ONCE)
 }
 
-/// The halts that a message for this agent must look at.
+/// The halts that a message for this agent must look at. A kept one has got a new run each time,
+/// and a halt of it may name an earlier one.
 fn halts_of(event: &StoredEvent, agent: &AgentId) -> HaltCheck {
+    let first = if event.data.held { 1 } else { event.runs };
     HaltCheck {
-        tasks: vec![event.current_task()],
+        tasks: (first..=event.runs.max(1)).map(|run| event.task_of(run)).collect(),
         agent: Some(agent.clone()),
         endpoint: Some(event.shard.clone()),
     }
@@ -135,13 +138,37 @@ fn held(event: &StoredEvent, agent: &AgentId, halted: &HaltCheckAnswer, now_ms: 
     to(stage, Some("kept until the halt ends".to_owned()), patch, now_ms + wait_ms)
 }
 
+/// The next step of a kept message while a halt of it is in force.
+fn still_held(event: &StoredEvent, halted: &HaltCheckAnswer, now_ms: i64) -> Option<Step> {
+    if !halted.by_task.is_empty() {
+        return Some(stopped_by_owner(event));
+    }
+    let is_apart = halted.held && !halted.all;
+    if is_apart && event.state == Stage::Routed {
+        let reason = Some(ErrorCode::Halted.as_str().to_owned());
+        let patch = Patch { reason, ..Patch::default() };
+        let note = Some("kept until the halt ends".to_owned());
+        return Some(to(Stage::Parked, note, patch, now_ms + LOOK_AGAIN_MS));
+    }
+    (halted.all || halted.held).then_some(Step::Wait { due_ms: now_ms + LOOK_AGAIN_MS })
+}
+
+/// The end of a message whose task was halted before it started.
+fn stopped_by_owner(event: &StoredEvent) -> Step {
+    let patch = Patch {
+        reason: Some(ErrorCode::Halted.as_str().to_owned()),
+        ..say(event, None, "Stopped by the owner before it started.", true)
+    };
+    to(Stage::Refused, None, patch, 0)
+}
+
 /// A message that was kept apart: it joins its line again once the halt has ended.
 async fn kept_apart(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
     let agent = event.agent.clone().ok_or_else(|| Stop::Never("routed to nobody".to_owned()))?;
     let halted = deps.calls.ask::<CheckHalts>(&(), &halts_of(event, &agent)).await?;
     let now = deps.clock.now_ms();
-    if halted.all || halted.held {
-        return Ok(Step::Wait { due_ms: now + LOOK_AGAIN_MS });
+    if let Some(step) = still_held(event, &halted, now) {
+        return Ok(step);
     }
     let note = Some("the halt has ended".to_owned());
     Ok(to(Stage::Routed, note, Patch::default(), now))
@@ -232,13 +259,7 @@ pub(super) async fn parked(deps: &Deps, event: &StoredEvent) -> Result<Step, Sto
             };
             to(Stage::Refused, Some(format!("rejected by {by}")), patch, 0)
         }
-        ApprovalState::Cancelled => {
-            let patch = Patch {
-                reason: Some("halted".to_owned()),
-                ..say(event, None, "Stopped by the owner before it started.", true)
-            };
-            to(Stage::Refused, None, patch, 0)
-        }
+        ApprovalState::Cancelled => stopped_by_owner(event),
         _ => {
             let patch = Patch {
                 reason: Some("not_decided".to_owned()),

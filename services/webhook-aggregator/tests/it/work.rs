@@ -1,6 +1,8 @@
 //! The buttons below an answer with changes in a worktree.
 
 use crate::bed::{Bed, GATEWAY, bed, bed_with, config};
+use contracts::calls::personal_assistant::CheckHalts;
+use contracts::halt::HaltCheckAnswer;
 use platform::ports::Clock;
 use serde_json::{Value, json};
 
@@ -158,4 +160,34 @@ async fn work_is_neither_kept_nor_discarded_while_everything_is_halted() {
     assert!(lease_as(&bed, "g1").await.is_empty());
     press(&bed, 3, OWNER, OWNER, &data[0]).await;
     assert_eq!(lease_as(&bed, "g1").await.len(), 1, "the changes may be looked at");
+}
+
+#[tokio::test]
+async fn work_is_neither_kept_nor_discarded_while_its_agent_is_halted() {
+    let bed = bed();
+    let data = answered(&bed).await;
+    bed.fakes.on::<CheckHalts>(|(), asked| {
+        let held = asked.agent.is_some() && asked.endpoint.is_some();
+        Ok(HaltCheckAnswer { held, ..HaltCheckAnswer::default() })
+    });
+    press(&bed, 2, OWNER, OWNER, &data[2]).await;
+    assert!(bed.sent("/answerCallbackQuery")[0].contains("This agent is halted"));
+    assert!(lease_as(&bed, "g1").await.is_empty());
+}
+
+/// An order is no approved work, so that only its agent and endpoint tell that it is halted.
+#[tokio::test]
+async fn order_under_way_stops_when_its_agent_is_halted() {
+    let bed = bed();
+    let data = answered(&bed).await;
+    press(&bed, 2, OWNER, OWNER, &data[2]).await;
+    let order = lease_as(&bed, "g1").await.remove(0);
+    let path = format!("/api/tasks/{}/renew", order["taskId"].as_str().unwrap());
+    let renew = json!({"epoch": order["epoch"]});
+    assert_eq!(bed.post(&path, GATEWAY, &renew).await.1["cancel"], false);
+    bed.fakes.on::<CheckHalts>(|(), asked| {
+        let held = asked.agent.is_some() && asked.endpoint.is_some();
+        Ok(HaltCheckAnswer { held, ..HaltCheckAnswer::default() })
+    });
+    assert_eq!(bed.post(&path, GATEWAY, &renew).await.1["cancel"], true);
 }
