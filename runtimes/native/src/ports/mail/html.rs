@@ -26,55 +26,128 @@ const BLOCKS: [&str; 20] = [
     "tr",
     "ul",
 ];
-/// Bytes of a tag's name that are looked at: more than the longest of these.
-const NAME_BYTES: usize = 12;
-/// Lines that stand for the beginning and the end of a quotation: from the private use area.
-const OPENS: &str = "\u{e0f0}";
-const CLOSES: &str = "\u{e0f1}";
+/// Elements whose content is not shown.
+const HIDDEN: [&str; 4] = ["script", "style", "template", "title"];
 
 /// The text.
 pub(super) fn text(html: &str) -> String {
-    let html: String = html.chars().filter(|ch| !"\u{e0f0}\u{e0f1}".contains(*ch)).collect();
-    let mut broken = String::with_capacity(html.len() + html.len() / 4);
-    let mut rest = html.as_str();
+    let (mut shown, mut piece) = (Shown::default(), String::new());
+    let mut rest = html;
     while let Some(at) = rest.find('<') {
-        let (before, tag) = rest.split_at(at);
-        broken.push_str(before);
-        let is_end = tag.starts_with("</");
-        let name = tag.get(if is_end { 2 } else { 1 }..).unwrap_or_default();
-        let length = name.bytes().take(NAME_BYTES).take_while(u8::is_ascii_alphanumeric).count();
-        let name = name.get(..length).unwrap_or_default().to_ascii_lowercase();
-        match name.as_str() {
-            "blockquote" => {
-                let mark = if is_end { CLOSES } else { OPENS };
-                broken.push_str(&format!("<br>{mark}<br>"));
-            }
-            name if BLOCKS.contains(&name) => broken.push_str("<br>"),
-            _ => {}
+        let (before, markup) = rest.split_at(at);
+        piece.push_str(before);
+        let (tag, behind) = read(markup);
+        rest = behind;
+        // Only tags that shape the text are passed on, without their attributes: what stands in
+        // an attribute must not end a quotation.
+        match tag {
+            Markup::Text => piece.push_str("&lt;"),
+            Markup::Silent => {}
+            Markup::Tag { name, is_end } => match name.as_str() {
+                "blockquote" => {
+                    shown.add(&piece);
+                    piece.clear();
+                    shown.enter(is_end);
+                }
+                "br" => piece.push_str("<br>"),
+                "p" if is_end => piece.push_str("</p>"),
+                name if BLOCKS.contains(&name) => piece.push_str("<br>"),
+                name if HIDDEN.contains(&name) && !is_end => rest = behind_end(rest, name),
+                _ => {}
+            },
         }
-        broken.push('<');
-        rest = tag.get(1..).unwrap_or_default();
     }
-    broken.push_str(rest);
-    marked(&html_to_text(&broken))
+    piece.push_str(rest);
+    shown.add(&piece);
+    shown.lines.join("\n").trim_end().to_owned()
 }
 
-/// The lines within quotations with a mark each; at most one empty line after another.
-fn marked(text: &str) -> String {
-    let (mut depth, mut lines, mut was_empty) = (0_usize, Vec::new(), true);
-    for line in text.lines().map(str::trim) {
-        match line {
-            OPENS => (depth, was_empty) = (depth + 1, true),
-            CLOSES => (depth, was_empty) = (depth.saturating_sub(1), true),
-            "" if was_empty => {}
-            line => {
-                was_empty = line.is_empty();
-                let mark = if depth > 0 { "> " } else { "" };
-                lines.push(format!("{mark}{line}").trim_end().to_owned());
-            }
+/// The piece of markup at a `<`.
+enum Markup {
+    Tag {
+        name: String,
+        is_end: bool,
+    },
+    /// A comment, or a declaration.
+    Silent,
+    /// A less-than sign.
+    Text,
+}
+
+/// Reads the markup at the start, which is a `<`; with what is behind it. One without an end takes
+/// all the rest.
+fn read(markup: &str) -> (Markup, &str) {
+    let inner = markup.get(1..).unwrap_or_default();
+    if let Some(comment) = inner.strip_prefix("!--") {
+        return (Markup::Silent, comment.split_once("-->").map_or("", |(_, behind)| behind));
+    }
+    if inner.starts_with(['!', '?']) {
+        return (Markup::Silent, inner.split_once('>').map_or("", |(_, behind)| behind));
+    }
+    let is_end = inner.starts_with('/');
+    let inner = inner.strip_prefix('/').unwrap_or(inner);
+    if !inner.starts_with(|ch: char| ch.is_ascii_alphabetic()) {
+        return (Markup::Text, markup.get(1..).unwrap_or_default());
+    }
+    let is_of_name = |ch: char| !ch.is_ascii_whitespace() && !matches!(ch, '>' | '/');
+    let length = inner.find(|ch| !is_of_name(ch)).unwrap_or(inner.len());
+    let (name, attributes) = inner.split_at(length);
+    let tag = Markup::Tag { name: name.to_ascii_lowercase(), is_end };
+    (tag, behind_attributes(attributes))
+}
+
+/// The text behind the `>` of a tag; one within the quotes of a value is none.
+fn behind_attributes(attributes: &str) -> &str {
+    let (mut quote, mut is_value) = (None, false);
+    for (at, ch) in attributes.char_indices() {
+        match (quote, ch) {
+            (Some(open), ch) if ch == open => quote = None,
+            (Some(_), _) => {}
+            (None, '>') => return attributes.get(at + 1..).unwrap_or_default(),
+            (None, '"' | '\'') if is_value => (quote, is_value) = (Some(ch), false),
+            (None, '=') => is_value = true,
+            (None, ch) => is_value &= ch.is_ascii_whitespace(),
         }
     }
-    lines.join("\n")
+    ""
+}
+
+/// The text behind the end of an element without elements within.
+fn behind_end<'a>(rest: &'a str, name: &str) -> &'a str {
+    let mut rest = rest;
+    while let Some((_, behind)) = rest.split_once("</") {
+        if behind.get(..name.len()).is_some_and(|found| found.eq_ignore_ascii_case(name)) {
+            return behind_attributes(behind.get(name.len()..).unwrap_or_default());
+        }
+        rest = behind;
+    }
+    ""
+}
+
+/// Lines, with a mark each within quotations; at most one empty line after another.
+#[derive(Default)]
+struct Shown {
+    lines: Vec<String>,
+    depth: usize,
+}
+
+impl Shown {
+    fn enter(&mut self, is_end: bool) {
+        self.depth = if is_end { self.depth.saturating_sub(1) } else { self.depth + 1 };
+    }
+    /// Adds a piece of HTML, which no quotation begins or ends in.
+    fn add(&mut self, piece: &str) {
+        let text = html_to_text(&format!("{piece}<br>"));
+        let mut was_empty = true;
+        for line in text.lines().map(str::trim) {
+            if line.is_empty() && was_empty {
+                continue;
+            }
+            was_empty = line.is_empty();
+            let mark = if self.depth > 0 { "> " } else { "" };
+            self.lines.push(format!("{mark}{line}").trim_end().to_owned());
+        }
+    }
 }
 
 #[cfg(test)]
@@ -92,8 +165,32 @@ mod html_text {
             "Yes\n> Shall I?\n>\n> old\nThanks"
         );
         assert_eq!(text("<ul><li>a<li>b</ul><table><tr><td>c</table>").replace('\n', ""), "abc");
-        assert_eq!(text("a \u{e0f0} b"), "a b");
+        assert_eq!(text(&"<".repeat(3)), "<<<");
         text(&"<".repeat(100_000));
+        text(&"<!--".repeat(100_000));
+        text(&"<a b='".repeat(100_000));
+        text(&"<title></t".repeat(100_000));
         text("</blockquote></blockquote>x");
+    }
+
+    /// A quotation ends where its element does, whatever stands in it.
+    #[test]
+    fn nothing_within_a_quotation_ends_it() {
+        for inside in [
+            "<a title=\"</blockquote>\">x</a>",
+            "<a title='</blockquote><p>'>x</a>",
+            "<!-- </blockquote> -->x",
+            "<style>a::after { content: '</blockquote>' }</style>x",
+            "<script>document.write('</blockquote>')</script>x",
+            "&#xe0f1;<br>x",
+            "<title></blockquote></title>x",
+        ] {
+            let html = format!("Yes<blockquote>{inside} do it</blockquote>");
+            let text = text(&html);
+            assert!(text.lines().skip(1).all(|line| line.starts_with('>')), "{inside}: {text}");
+            assert!(text.starts_with("Yes\n>") && text.ends_with("do it"), "{inside}: {text}");
+        }
+        assert_eq!(text("<a title=it's>x</a> <b>y</b>z 1 < 2 <3"), "x yz 1 < 2 <3");
+        assert_eq!(text("<head><title>T</title><meta a=\"b\"><body>x"), "x");
     }
 }
