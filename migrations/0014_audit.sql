@@ -7,7 +7,7 @@ CREATE TABLE audit (
   action TEXT NOT NULL,
   subject TEXT NOT NULL,
   detail TEXT NOT NULL,                -- JSON
-  seq INTEGER,                         -- place in the chain; null until it is sealed
+  seq INTEGER CHECK (seq > 0),         -- place in the chain; null until it is sealed
   hash TEXT                            -- SHA-256 of the entry and of the hash before it
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX audit_chain ON audit (seq) WHERE seq IS NOT NULL;

@@ -64,7 +64,8 @@ pub fn of_approval(deps: &Deps, approval: &str, attempt: &str) -> Statement {
         "INSERT INTO audit (id, at, actor, action, subject, detail)
          SELECT ?1, ?2, COALESCE(a.decided_by, a.requested_by), 'approval.' || CASE a.state WHEN 'pending' THEN 'asked' WHEN 'consumed' THEN 'approved' ELSE a.state END, a.id,
              json_object('task', a.task, 'agent', a.agent, 'operation', COALESCE(a.operation, a.kind), 'amountMicros', a.amount_u,
-                 'digest', a.digest, 'policies', json(a.policies), 'code', a.code, 'reason', a.reason)
+                 'digest', a.digest, 'policies', json(a.policies), 'code', a.code, 'reason', a.reason,
+                 'rule', (SELECT json_object('id', r.id, 'task', r.task, 'mostMicros', r.most_u) FROM tool_rule r WHERE r.approval = a.id))
          FROM approvals a WHERE a.id = ?3 AND a.attempt = ?4 AND (a.amount_u > 0 OR a.state <> 'approved')",
         id(deps),
         deps.clock.now_ms(),
@@ -221,6 +222,7 @@ pub async fn verify(State(deps): State<Deps>) -> ApiResult<Json<AuditVerdict>> {
     };
     let message = match broken_at {
         None if end.seq == 0 => "The log is empty.".to_owned(),
+        None if end.seq == 1 => "The only entry is as it was written.".to_owned(),
         None => format!("All {} entries are as they were written.", end.seq),
         Some(place) => format!(
             "Entry {place} is missing or is not what was written. Compare the log with a backup from before it was changed."
@@ -239,9 +241,11 @@ pub async fn verify(State(deps): State<Deps>) -> ApiResult<Json<AuditVerdict>> {
 /// The first place where the chain is not what was sealed.
 async fn first_broken(deps: &Deps, end: &Seal) -> ApiResult<Option<i64>> {
     let mut last = Seal { seq: 0, hash: String::new() };
+    // The chain begins at 1: an entry before that was added.
+    let mut from = i64::MIN;
     loop {
-        let read = Statement::new(format!("{COLUMNS} WHERE seq > ?1 ORDER BY seq LIMIT ?2"))
-            .bind(last.seq)
+        let read = Statement::new(format!("{COLUMNS} WHERE seq >= ?1 ORDER BY seq LIMIT ?2"))
+            .bind(from)
             .bind(PAGE);
         let page: Vec<Stored> = deps.sql.all(read).await?;
         let is_last = page.len() < PAGE as usize;
@@ -253,6 +257,7 @@ async fn first_broken(deps: &Deps, end: &Seal) -> ApiResult<Option<i64>> {
                 return Ok(Some(place));
             }
             last = Seal { seq: place, hash };
+            from = place + 1;
         }
         if is_last {
             let is_whole = last.seq == end.seq && last.hash == end.hash;

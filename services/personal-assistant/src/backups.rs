@@ -5,15 +5,18 @@
 //! costs never decrease. Approvals that were pending or approved in the copy return as expired,
 //! because they may have been decided and run since, and a restore must not run anything twice.
 
-use crate::Deps;
-use axum::Json;
+use crate::actor::actor;
+use crate::owner::{self, Revision};
+use crate::{Deps, audit};
 use axum::extract::State;
+use axum::{Extension, Json};
 use contracts::backup::{Backup, BackupList, RestoreRequest, Restored};
 use http::StatusCode;
 use platform::backup::{self, Manifest, Table};
-use platform::edge::{ApiError, ApiResult, JsonBody};
-use platform::ports::PortResult;
+use platform::edge::{ApiError, ApiResult, JsonBody, Principal};
+use platform::ports::{ClockExt, PortResult};
 use platform::time::rfc3339;
+use serde_json::json;
 
 /// Folder of the objects.
 pub const FOLDER: &str = "personal-assistant-backups";
@@ -114,6 +117,7 @@ pub async fn make(State(deps): State<Deps>) -> ApiResult<(StatusCode, Json<Backu
 /// `POST /api/restore`.
 pub async fn restore(
     State(deps): State<Deps>,
+    Extension(who): Extension<Principal>,
     JsonBody(request): JsonBody<RestoreRequest>,
 ) -> ApiResult<Json<Restored>> {
     let restored =
@@ -121,6 +125,11 @@ pub async fn restore(
     let rows = restored
         .ok_or_else(|| ApiError::not_found("backup with this name; GET /api/backups lists them"))?;
     tracing::warn!(backup = request.backup, "restored");
+    // Rules may have come back: a change that was made from those before must not be stored.
+    let (by, revision) = (actor(who, None), Revision::new(deps.clock.random_hex(8)));
+    let entry =
+        audit::entry(&deps, &by, "backup.restored", &request.backup, &json!({ "rows": rows }));
+    deps.sql.batch(vec![owner::renewed(&deps, &revision, &by), entry]).await?;
     Ok(Json(Restored { rows }))
 }
 

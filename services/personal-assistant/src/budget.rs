@@ -92,7 +92,9 @@ pub async fn update(
         batch.push(audit::entry(&deps, &by, "budget.reset", "budget", &json!({})));
     }
     for (rule, limit) in [("daily", update.daily), ("monthly", update.monthly)] {
-        batch.extend(limit.map(|limit| set_rule(&deps, rule, limit, &by)).into_iter().flatten());
+        batch.extend(
+            limit.map(|limit| set_rule(&deps, rule, limit, &by, None)).into_iter().flatten(),
+        );
     }
     if !batch.is_empty() {
         Answers::of(&*deps.sql, batch).await?;

@@ -1,9 +1,10 @@
 //! `GET/PUT /api/context`: the owner's preferences, and the simple ones of the rules.
 
 use crate::actor::actor;
+use crate::owner::Revision;
 use crate::rulebook::{self, known_agents};
 use crate::wrong::{Wrong, check_amount, refuse};
-use crate::{Deps, audit, limits, owner, rule_check, window};
+use crate::{Deps, audit, limits, owner, rule_check, store, window};
 use axum::extract::State;
 use axum::{Extension, Json};
 use contracts::chat::{OwnerContext, OwnerContextUpdate};
@@ -45,15 +46,20 @@ pub async fn update(
     }
     refuse(&wrong)?;
     let (known, by) = (known_agents(&deps, &rules).await, actor(who, None));
-    let mut beside: Vec<Statement> = Vec::new();
-    if let Some(zone) = &time_zone {
-        beside.push(owner::time_zone(&deps, zone, &by));
-        let detail = json!({ "timeZone": zone });
-        beside.push(audit::entry(&deps, &by, "timeZone.changed", "timeZone", &detail));
-    }
-    if let Some(limit) = budget_limit {
-        beside.extend(limits::set_rule(&deps, "daily", limit, &by));
-    }
+    let beside = |at: &Revision| {
+        let mut beside: Vec<Statement> = Vec::new();
+        if let Some(zone) = &time_zone {
+            beside.push(owner::time_zone(&deps, zone, at, &by));
+            let detail = json!({ "timeZone": zone });
+            let told = (by.as_str(), "timeZone.changed", "timeZone");
+            let is_written = format!("{} IS ?7", store::REVISION);
+            beside.push(audit::entry_where(&deps, told, &detail, &is_written).bind(at.text()));
+        }
+        if let Some(limit) = budget_limit {
+            beside.extend(limits::set_rule(&deps, "daily", limit, &by, at.text()));
+        }
+        beside
+    };
     rulebook::change(&deps, &rules, &known, &by, beside).await?;
     read(State(deps)).await
 }

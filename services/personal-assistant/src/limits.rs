@@ -2,7 +2,7 @@
 
 use crate::config::DAILY_DEFAULT;
 use crate::ledger::Scope;
-use crate::store::Answers;
+use crate::store::{self, Answers};
 use crate::{Deps, audit};
 use contracts::Micros;
 use platform::edge::ApiResult;
@@ -62,16 +62,23 @@ impl Limits {
     }
 }
 
-/// Puts a limit in the place of the file's, and says so in the audit log.
-pub fn set_rule(deps: &Deps, rule: &str, limit: Micros, by: &str) -> [Statement; 2] {
-    let put = sql!(
-        "INSERT INTO budget_rule (rule, limit_u, set_at, set_by) VALUES (?1, ?2, ?3, ?4)
+/// Puts a limit in the place of the file's, and says so in the audit log: only while the owner's
+/// rules are of this revision, where one is given.
+pub fn set_rule(
+    deps: &Deps,
+    rule: &str,
+    limit: Micros,
+    by: &str,
+    revision: Option<String>,
+) -> [Statement; 2] {
+    let is = |place: &str| format!("({place} IS NULL OR {} IS {place})", store::REVISION);
+    let text = format!(
+        "INSERT INTO budget_rule (rule, limit_u, set_at, set_by) SELECT ?1, ?2, ?3, ?4 WHERE {}
          ON CONFLICT (rule) DO UPDATE SET limit_u = excluded.limit_u, set_at = excluded.set_at, set_by = excluded.set_by",
-        rule,
-        limit,
-        deps.clock.now_ms(),
-        by
+        is("?5")
     );
+    let put = sql!(text, rule, limit, deps.clock.now_ms(), by, revision.clone());
+    let told = (by, "budget.changed", rule);
     let detail = json!({ "limit": limit });
-    [put, audit::entry(deps, by, "budget.changed", rule, &detail)]
+    [put, audit::entry_where(deps, told, &detail, &is("?7")).bind(revision)]
 }

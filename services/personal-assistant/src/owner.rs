@@ -18,8 +18,6 @@ use std::collections::HashMap;
 pub const CONDITIONS: &str = "rules";
 /// The row that is another one after each change of the rules.
 pub const REVISION_NAME: &str = "revision";
-/// Its value, in a statement.
-pub const REVISION: &str = "(SELECT value FROM personal_context WHERE name = 'revision')";
 /// The rows of the simple settings, and their names on the wire.
 pub const SETTINGS: [(&str, &str); 5] = [
     ("costThresholdMicros", "costThreshold"),
@@ -171,19 +169,26 @@ fn kept_as<T: DeserializeOwned>(
 /// Writes a row, if the rules are still those of this revision.
 pub fn setting(deps: &Deps, name: &str, value: &Value, seen: &Revision, by: &str) -> Statement {
     let text = format!(
-        "INSERT INTO personal_context (name, value, set_at, set_by) SELECT ?1, ?2, ?3, ?4 WHERE {REVISION} IS ?5
-         ON CONFLICT (name) DO UPDATE SET value = excluded.value, set_at = excluded.set_at, set_by = excluded.set_by"
+        "INSERT INTO personal_context (name, value, set_at, set_by) SELECT ?1, ?2, ?3, ?4 WHERE {} IS ?5
+         ON CONFLICT (name) DO UPDATE SET value = excluded.value, set_at = excluded.set_at, set_by = excluded.set_by",
+        store::REVISION
     );
     sql!(text, name, value.to_string(), deps.clock.now_ms(), by, seen.text())
 }
 
-/// Writes the time zone, which is no rule.
-pub fn time_zone(deps: &Deps, zone: &str, by: &str) -> Statement {
+/// Writes a revision whatever the last one was.
+pub fn renewed(deps: &Deps, revision: &Revision, by: &str) -> Statement {
     sql!(
-        "INSERT INTO personal_context (name, value, set_at, set_by) VALUES ('timeZone', ?1, ?2, ?3)
+        "INSERT INTO personal_context (name, value, set_at, set_by) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (name) DO UPDATE SET value = excluded.value, set_at = excluded.set_at, set_by = excluded.set_by",
-        Value::from(zone).to_string(),
+        REVISION_NAME,
+        revision.text(),
         deps.clock.now_ms(),
         by
     )
+}
+
+/// Writes the time zone, which is no rule, if the rules are of this revision.
+pub fn time_zone(deps: &Deps, zone: &str, at: &Revision, by: &str) -> Statement {
+    setting(deps, "timeZone", &Value::from(zone), at, by)
 }

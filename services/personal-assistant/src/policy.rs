@@ -226,7 +226,10 @@ pub fn more_money(ask: &Ask<'_>, rules: &Rules, cost: Micros, first: Micros) -> 
         return above(most);
     }
     let step = if first > Micros::ZERO { first } else { STEP_DEFAULT };
+    // A rule that forbids more is the end, too: the owner is asked only about what he may grant.
+    let forbids = rules.having(RuleEffect::Forbid).filter(|rule| rule.fits(ask));
     let most = ask.max_cost.unwrap_or(Micros(i64::MAX));
+    let most = forbids.filter_map(|rule| rule.above).fold(most, Micros::min);
     let unasked = unasked(ask, rules).min(most);
     if cost <= unasked {
         return MoreMoney::Grant(cost.plus(step).min(unasked));

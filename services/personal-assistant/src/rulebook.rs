@@ -9,6 +9,7 @@ use crate::actor::actor;
 use crate::owner::{self, Owner, Revision, setting};
 use crate::policy::Rules;
 use crate::rule_check::{self, Known};
+use crate::store::{self, Answers};
 use crate::trial::trial;
 use crate::{Deps, audit, digests};
 use axum::extract::State;
@@ -49,7 +50,7 @@ pub async fn update(
         let trial = trial(&deps, Some(&owner.rules), &after.rules, DAYS_DEFAULT).await?;
         return Ok(Json(PolicyChange { saved: false, policy, warnings, trial: Some(trial) }));
     }
-    let after = change(&deps, &update, &known, &actor(who, None), Vec::new()).await?;
+    let after = change(&deps, &update, &known, &actor(who, None), |_| Vec::new()).await?;
     let policy = policy_of(&deps, &after)?;
     let warnings = rule_check::warnings(&deps, &after, &policy, &known);
     Ok(Json(PolicyChange { saved: true, policy, warnings, trial: None }))
@@ -61,34 +62,39 @@ pub async fn tried(deps: &Deps, owner: &Owner, update: &PolicyUpdate) -> ApiResu
     Ok(changed(deps, owner, update, &known, "dry run")?.rules)
 }
 
-/// Writes a change, with other statements beside it; the rules after it.
+/// Writes a change; the rules after it. `beside` makes what is written with it, given the revision
+/// that the rules then have.
 pub async fn change(
     deps: &Deps,
     update: &PolicyUpdate,
     known: &Known,
     by: &str,
-    beside: Vec<Statement>,
+    beside: impl Fn(&Revision) -> Vec<Statement>,
 ) -> ApiResult<Owner> {
     for _ in 0..TRIES {
         let before = owner::read(deps).await?;
-        let after = changed(deps, &before, update, known, by)?;
+        let mut after = changed(deps, &before, update, known, by)?;
         let revision = Revision::new(deps.clock.random_hex(8));
         let mut batch = settings(deps, update, &after, &before.revision, by);
-        batch.extend(beside.iter().cloned());
         let detail = difference(&policy_of(deps, &before)?, &policy_of(deps, &after)?)?;
         if !detail.is_empty() {
             let told = (by, "policy.changed", "policy");
-            let unchanged = format!("{} IS ?7", owner::REVISION);
+            let unchanged = format!("{} IS ?7", store::REVISION);
             let entry = audit::entry_where(deps, told, &Value::Object(detail), &unchanged);
             batch.push(entry.bind(before.revision.text()));
         }
-        // The last one: the others compare with the revision before.
+        // The rows before it compare with the revision before, those behind it with this one.
         let mark = json!(revision.name());
-        batch.push(setting(deps, owner::REVISION_NAME, &mark, &before.revision, by));
-        deps.sql.batch(batch).await?;
-        let now = owner::read(deps).await?;
-        if now.revision == revision {
-            return Ok(now);
+        let mut step = setting(deps, owner::REVISION_NAME, &mark, &before.revision, by);
+        step.sql.to_mut().push_str(" RETURNING name");
+        let place = batch.len();
+        batch.push(step);
+        batch.extend(beside(&revision));
+        let mut answers = Answers::of(&*deps.sql, batch).await?;
+        (0..place).for_each(|_| answers.skip());
+        if answers.any() {
+            after.revision = revision;
+            return Ok(after);
         }
     }
     let detail = "The rules were changed at the same time; nothing was stored.";
@@ -190,7 +196,7 @@ fn settings(
         let names = json!(owner::SETTINGS.map(|(stored, _)| stored)).to_string();
         let text = format!(
             "DELETE FROM personal_context WHERE name IN (SELECT value FROM json_each(?1)) AND {} IS ?2",
-            owner::REVISION
+            store::REVISION
         );
         batch.push(sql!(text, names, seen.text()));
     }
@@ -247,7 +253,7 @@ pub fn policy_of(deps: &Deps, owner: &Owner) -> ApiResult<Policy> {
 fn difference(before: &Policy, after: &Policy) -> ApiResult<Map<String, Value>> {
     let members = |policy: &Policy| match serde_json::to_value(policy) {
         Ok(Value::Object(members)) => Ok(members),
-        _ => Err(crate::store::unreadable("rules")),
+        _ => Err(store::unreadable("rules")),
     };
     let (before, after) = (members(before)?, members(after)?);
     let differ = after.into_iter().filter(|(name, value)| before.get(name) != Some(value));

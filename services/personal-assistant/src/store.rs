@@ -38,6 +38,9 @@ pub const CLAIM_WINDOW_MS: i64 = 15 * 60_000;
 /// Extra validity of a hold for its holder's clock skew.
 pub const SKEW_MS: i64 = 5_000;
 
+/// The name of the last change of the rules, in a statement.
+pub const REVISION: &str = "(SELECT value FROM personal_context WHERE name = 'revision')";
+
 /// True while everything, task `?1`, the run that asks by it, or the agent or the endpoint of
 /// either is halted. Part of every statement that starts work.
 pub const HALTED: &str = "EXISTS (SELECT 1 FROM halt t WHERE t.resumed_at IS NULL AND (t.target IN ('all', 'task:' || ?1, 'task:' || (SELECT asks.run FROM approvals asks WHERE asks.task = ?1))

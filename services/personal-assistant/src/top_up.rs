@@ -6,7 +6,7 @@ use crate::ask::{self, Answer, Placed};
 use crate::ledger::{self, TopUp};
 use crate::policy::{self, Ask, MORE_MONEY, MoreMoney};
 use crate::store::{Answers, ApprovalRow, ROW};
-use crate::{Deps, digests, owner};
+use crate::{Deps, audit, digests, owner};
 use contracts::approval::ApprovalState;
 use contracts::task::StopCause;
 use contracts::{AgentId, Micros, Shard};
@@ -217,6 +217,7 @@ impl Run<'_> {
         };
         let reason =
             format!("It has spent {}, and may spend {}.{next} {why}", self.spent, self.limit);
+        let attempt = deps.clock.random_hex(16);
         let insert = Statement::new(
             "INSERT INTO approvals (id, task, fingerprint, digest, state, version, kind, agent, description, estimated_u, amount_u,
                  declared_free, reason, policies, monitoring, requested_at, requested_by, expires_at, attempt, channel, event_id, tops_up)
@@ -235,8 +236,8 @@ impl Run<'_> {
         .bind(reason)
         .bind(self.now_ms)
         .bind(self.now_ms + WINDOW_MS)
-        .bind(deps.clock.random_hex(16));
-        let mut batch = vec![insert];
+        .bind(&attempt);
+        let mut batch = vec![insert, audit::of_approval(deps, &id, &attempt)];
         batch.extend(ask::place(deps, &id, &placed, Answer::YES_OR_NO));
         Answers::of(&*deps.sql, batch).await?;
         tracing::info!(task = %run.task, spent = %self.spent, %more, "the owner is asked for more money");

@@ -130,6 +130,10 @@ impl Request {
     }
     /// The rules' word on it then; none where a halt, the budget or a missing program came first.
     fn word_then(&self, policies: &[String]) -> Option<RuleWord> {
+        // Only what waited for an answer is cancelled.
+        if self.state == "cancelled" {
+            return Some(RuleWord::Ask);
+        }
         let is_by_rules = self.decided_by.as_deref() == Some(store::BY_RULES);
         if !is_by_rules || policies.iter().any(|policy| policy == id::MODEL_REVIEW) {
             return Some(RuleWord::Ask);

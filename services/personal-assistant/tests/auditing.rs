@@ -147,7 +147,14 @@ async fn restored_log_joins_the_chain_that_is_there() {
         other.post(OPERATOR, "/api/restore", json!({"backup": backup["name"]})).await;
     assert_eq!(status, 200, "{restored}");
     let whole = verdict(&other).await;
-    assert_eq!((&whole["intact"], &whole["sealed"]), (&json!(true), &json!(8)), "{whole}");
+    assert_eq!((&whole["intact"], &whole["sealed"]), (&json!(true), &json!(9)), "{whole}");
+    let log = other.get(OPERATOR, "/api/audit").await;
+    let newest = &log["entries"][0];
+    assert_eq!(
+        (&newest["action"], &newest["subject"]),
+        (&json!("backup.restored"), &backup["name"]),
+        "{newest}"
+    );
 }
 
 #[tokio::test]
@@ -155,4 +162,33 @@ async fn two_that_seal_at_once_make_one_chain() {
     let bed = busy().await;
     tokio::join!(verdict(&bed), verdict(&bed), personal_assistant::tick(&bed.deps));
     assert_eq!(verdict(&bed).await["sealed"], 7);
+}
+
+/// An entry at 0 or below would stand before the chain.
+#[tokio::test]
+async fn no_entry_stands_before_the_first() {
+    let bed = busy().await;
+    personal_assistant::tick(&bed.deps).await;
+    let add = "INSERT INTO audit (id, at, actor, action, subject, detail, seq, hash) VALUES ('aud_x', 0, 'x', 'x', 'x', '{}', 0, 'x')";
+    assert!(bed.deps.sql.query(Statement::new(add)).await.is_err());
+    run(&bed, "PRAGMA ignore_check_constraints = ON").await;
+    run(&bed, add).await;
+    assert_eq!(verdict(&bed).await["brokenAt"], 1);
+}
+
+#[tokio::test]
+async fn log_has_questions_for_more_money_and_decisions_that_did_not_come() {
+    let bed = Bed::new();
+    bed.claimed("t1", 0.5).await;
+    assert_eq!(bed.renew("t1", 5.0).await["pause"], true);
+    bed.clock.advance(3_600_001);
+    personal_assistant::tick(&bed.deps).await;
+    assert_eq!(actions(&bed).await, ["approval.approved", "approval.asked", "approval.expired"]);
+    let log = bed.get(OPERATOR, "/api/audit").await;
+    let (expired, asked) = (&log["entries"][0], &log["entries"][1]);
+    assert_eq!(expired["subject"], asked["subject"]);
+    assert_eq!(
+        (&expired["actor"], &asked["detail"]["operation"]),
+        (&json!("expiry"), &json!("more-money"))
+    );
 }

@@ -1,7 +1,7 @@
 //! The rules that decide about requests: shown, tried on the last 30 days, changed; and the log of
 //! who decided and changed what.
 
-use super::layout::{Frame, Noted, gap, title};
+use super::layout::{Frame, gap, title};
 use super::{menu, signs};
 use crate::answer::see;
 use crate::refusal::PageResult;
@@ -15,20 +15,29 @@ use contracts::policy::{
     Policy, PolicyChange, PolicyDifference, PolicyRule, PolicyTrial, PolicyUpdate, RuleEffect,
     WordCounts,
 };
-use futures_util::future::join3;
+use futures_util::future::join;
 use maud::{Markup, html};
 use platform::text::{honest, printable};
+use serde::Deserialize;
 
 const CHANGE: &str = "/dashboard/rules/change";
 const ENTRIES: u32 = 20;
+
+/// `?note=&verify=`: the notice, and whether the log is checked, which reads all of it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Asked {
+    note: String,
+    verify: String,
+}
 
 /// `GET /dashboard/rules`.
 pub async fn show(
     State(deps): State<Deps>,
     owner: Owner,
-    Query(noted): Query<Noted>,
+    Query(asked): Query<Asked>,
 ) -> PageResult {
-    page(&deps, &owner, &noted.note, None).await
+    page(&deps, &owner, &asked, None).await
 }
 
 /// A change that was tried, and what is sent again to make it.
@@ -37,11 +46,13 @@ struct Tried {
     form: Vec<(String, String)>,
 }
 
-async fn page(deps: &Deps, owner: &Owner, note: &str, tried: Option<Tried>) -> PageResult {
-    let frame = Frame::load(deps, owner, note).await;
-    let (policy, log, verdict) =
-        join3(owners::policy(deps), owners::audit(deps, ENTRIES), owners::audit_verdict(deps))
-            .await;
+async fn page(deps: &Deps, owner: &Owner, asked: &Asked, tried: Option<Tried>) -> PageResult {
+    let frame = Frame::load(deps, owner, &asked.note).await;
+    let (policy, log) = join(owners::policy(deps), owners::audit(deps, ENTRIES)).await;
+    let verdict = match asked.verify.as_str() {
+        "" => None,
+        _ => Some(owners::audit_verdict(deps).await.ok()),
+    };
     let body = html! {
         (title("Rules", "Which requests are approved, which are refused, and which ask you. Nothing \
             here raises a budget or lifts a halt."))
@@ -54,7 +65,7 @@ async fn page(deps: &Deps, owner: &Owner, note: &str, tried: Option<Tried>) -> P
                 (new_rule(&deps.config, owner, policy))
             },
         }
-        (audit(log.ok().as_ref(), verdict.ok().as_ref()))
+        (audit(&deps.config, log.ok().as_ref(), verdict.as_ref()))
     };
     Ok(frame.page(&menu::RULES, menu::RULES.title, body))
 }
@@ -257,16 +268,21 @@ fn difference(one: &PolicyDifference) -> Markup {
     }
 }
 
-fn audit(log: Option<&AuditList>, verdict: Option<&AuditVerdict>) -> Markup {
+fn audit(
+    config: &Config,
+    log: Option<&AuditList>,
+    verdict: Option<&Option<AuditVerdict>>,
+) -> Markup {
     html! {
-        section.panel aria-label="Audit log" {
+        section.panel id="log" aria-label="Audit log" {
             h2 { "Who decided and changed what" }
             @match verdict {
-                Some(verdict) => p class=(if verdict.intact { "quiet" } else { "note bad" }) {
+                None => p.quiet { a href=(config.url("/dashboard/rules?verify=1#log")) { "Check whether it is as it was written" } },
+                Some(Some(verdict)) => p class=(if verdict.intact { "quiet" } else { "note bad" }) {
                     (verdict.message)
                     @if let Some(head) = &verdict.head { " Newest hash: " code.digest { (head) } }
                 },
-                None => (gap("personal-assistant")),
+                Some(None) => (gap("personal-assistant")),
             }
             @match log {
                 Some(log) if log.entries.is_empty() => p.empty { "Nothing was decided or changed yet." },
@@ -305,6 +321,8 @@ fn words_of(action: &str) -> &str {
         "approval.asked" => "Asked you about",
         "approval.approved" => "Approved",
         "approval.rejected" => "Refused",
+        "approval.expired" => "Not decided in time",
+        "backup.restored" => "Backup restored",
         "policy.changed" => "Rules changed",
         "budget.changed" => "Budget changed",
         "budget.reset" => "Budget reset",
@@ -330,5 +348,5 @@ pub async fn change(State(deps): State<Deps>, owner: Owner, form: Form) -> PageR
     let outcome = owners::change_policy(&deps, &update).await?;
     let again = form.all().filter(|(name, _)| !["token", "only"].contains(name));
     let form = again.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    page(&deps, &owner, "", Some(Tried { outcome, form })).await
+    page(&deps, &owner, &Asked::default(), Some(Tried { outcome, form })).await
 }

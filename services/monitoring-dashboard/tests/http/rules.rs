@@ -57,7 +57,7 @@ pub fn answer(fakes: &Neighbours) {
             unsealed: 0,
             head: Some("ab".to_owned()),
             broken_at: None,
-            message: "All 1 entries are as they were written.".to_owned(),
+            message: "The only entry is as it was written.".to_owned(),
         })
     });
 }
@@ -74,12 +74,15 @@ async fn rules_page_shows_the_rules_and_the_log_and_no_markup_of_others() {
         "value=\"deploy, mail\"",
         "approve without asking codegen, up to $5.00",
         "Go back to the configuration",
-        "All 1 entries",
+        "/dashboard/rules?verify=1#log",
         "Refused",
         "up to $5.00",
     ] {
         assert!(page.text.contains(part), "{part}");
     }
+    assert!(!page.text.contains("entry is as it was written"), "the whole log is read when asked");
+    let checked = bed.get("/dashboard/rules?verify=1", &cookie).await;
+    assert!(checked.text.contains("The only entry is as it was written."), "{}", checked.text);
     assert!(!page.text.contains("<script>alert") && !page.text.contains("<script>no"));
 }
 

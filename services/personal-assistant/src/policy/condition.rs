@@ -39,7 +39,7 @@ impl Condition {
         })
     }
     /// Whether it fits work of this kind, whatever it costs. A rule that allows never fits work
-    /// of a sender whom only `*` lets in.
+    /// of a sender whom only `*` lets in, nor the tool calls and questions of a run.
     pub fn fits(&self, ask: &Ask<'_>) -> bool {
         let operation = ask.operation.unwrap_or(ask.kind);
         self.until_ms.is_none_or(|until| ask.now_ms < until)
@@ -47,7 +47,7 @@ impl Condition {
             && (self.operations.is_empty() || lists(&self.operations, operation))
             && (self.endpoints.is_empty()
                 || ask.endpoint.is_some_and(|endpoint| self.names(endpoint)))
-            && !(self.effect == RuleEffect::Allow && ask.public)
+            && !(self.effect == RuleEffect::Allow && (ask.public || ask.is_for_the_owner()))
     }
     /// Whether it fits this amount, too.
     pub fn fits_amount(&self, ask: &Ask<'_>, amount: Micros) -> bool {

@@ -113,6 +113,16 @@ fn policy_never_exceeds_the_agents_own_maximum() {
 }
 
 #[test]
+fn policy_asks_for_no_more_than_a_rule_forbids() {
+    let rule = serde_json::from_str(r#"{"effect": "forbid", "above": 3}"#).unwrap();
+    let rules = Rules { conditions: vec![Condition::of(&rule).unwrap()], ..rules() };
+    let asked = more(&ask(0.5), &rules, 2_800_000);
+    assert!(matches!(asked, MoreMoney::Ask { more: Micros(200_000), .. }), "{asked:?}");
+    assert!(matches!(more(&ask(0.5), &rules, 3_000_000), MoreMoney::Stop(_)));
+    assert!(matches!(more(&ask(0.5), &rules, 3_000_001), MoreMoney::Stop(_)));
+}
+
+#[test]
 fn policy_estimate_raises_the_amount_and_never_lowers_it() {
     let priced = Ask { price: Price::Known(Micros(3_000_000)), ..ask(0.0) };
     assert_eq!(amount(&priced), Micros(3_000_000));
