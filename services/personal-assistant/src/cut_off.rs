@@ -50,12 +50,16 @@ pub fn last_known(task: &str) -> Statement {
 /// Posts the runs whose lease ended without a report: all, or those of one task.
 pub async fn post_due(deps: &Deps, task: Option<&str>) -> ApiResult<()> {
     let now_ms = deps.clock.now_ms();
-    let text = format!(
-        "{} WHERE a.state = 'claimed' AND a.lease_until IS NOT NULL AND a.lease_until <= ?1 AND (?2 IS NULL OR a.task = ?2)
-         ORDER BY a.lease_until LIMIT ?3",
-        last()
-    );
-    let due = Statement::new(text).bind(now_ms).bind(task.map(str::to_owned)).bind(AT_ONCE_MAX);
+    let ended = "a.state = 'claimed' AND a.lease_until IS NOT NULL AND a.lease_until <= ?1";
+    // A condition that may be absent would be looked for in all that was ever done.
+    let due = match task {
+        None => Statement::new(format!("{} WHERE {ended} ORDER BY a.lease_until LIMIT ?2", last()))
+            .bind(now_ms)
+            .bind(AT_ONCE_MAX),
+        Some(task) => Statement::new(format!("{} WHERE a.task = ?2 AND {ended}", last()))
+            .bind(now_ms)
+            .bind(task),
+    };
     let due: Vec<Last> = deps.sql.all(due).await?;
     for last in due {
         let posting = Posting {
