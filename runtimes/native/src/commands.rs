@@ -97,10 +97,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Chat(asked) => memory::chat(&client()?, asked, json).await,
         Command::Memory(command) => memory::memory(&client()?, command, json).await,
         Command::Models(asked) => models::models(asked, &data()?, json),
-        Command::Completions { shell } => {
-            print_completions(shell);
-            Ok(())
-        }
+        Command::Completions { shell } => print_completions(shell),
         Command::Parts { config } => parts::print(&config),
         Command::Setup(args) => setup::setup(data()?, server, args, json).await,
         Command::Token(command) => token::token(command, &data()?, server, json).await,
@@ -118,7 +115,8 @@ pub async fn run(cli: Cli) -> Result<()> {
     }
 }
 
-fn print_completions(shell: clap_complete::Shell) {
+fn print_completions(shell: clap_complete::Shell) -> Result<()> {
     let (mut cli, mut out) = (Cli::command(), std::io::stdout().lock());
     clap_complete::generate(shell, &mut cli, "quintet", &mut out);
+    Ok(())
 }

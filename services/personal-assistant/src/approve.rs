@@ -205,8 +205,7 @@ pub async fn record_asking(
     // This batch wrote the row, and only its own claim can have ended it.
     let is_spent = row.id == draft.id && row.state_at(now_ms)? == ApprovalState::Consumed;
     let row = if row.id == draft.id { row } else { repetition(request, row)? };
-    let is_pending = row.state_at(now_ms)? == ApprovalState::Pending;
-    if is_pending && !draft.placed.is_empty() {
+    if row.state_at(now_ms)? == ApprovalState::Pending && !draft.placed.is_empty() {
         ask::flush_soon(deps);
     }
     let short = row.code.as_deref() == Some(ErrorCode::BudgetExhausted.as_str());

@@ -87,7 +87,7 @@ async fn work(path: &Path, seed: u64, operations: u64) {
     let most = (480_000_000 / (operations * PROCESSES)).max(3);
     for n in 0..operations {
         match dice.u64(0..10) {
-            // More work that goes on at once makes the sums of the holds long, not the storm harder.
+            // More that runs at once makes the sums of the holds long, not the storm harder.
             0..=4 if open.len() < OPEN_MAX => {
                 let task = format!("t{seed}-{n}");
                 let mut body = request(&task, dice.u64(1..most) as f64 / 1e6);

@@ -2,6 +2,7 @@
 
 use crate::channels::{self, Channel, Connection, Mode};
 use crate::schedule_rules::{self, Mistake};
+use contracts::endpoint::CONSOLE;
 use contracts::outbox::Target;
 use contracts::schedule::{MadeBy, SCHEDULES_MAX};
 use contracts::{AgentId, ChannelKind, Shard};
@@ -113,9 +114,6 @@ impl Endpoint {
 fn listed_star(list: &[String]) -> bool {
     list.iter().any(|id| id == "*")
 }
-
-/// The endpoint of the web console and of the owner's own programs.
-pub use contracts::endpoint::CONSOLE as WEB;
 
 impl Config {
     /// Reads `[endpoints]`, `[limits]`, `[files]`, `[agents]` and `[schedules]` of the whole
@@ -254,7 +252,7 @@ impl Config {
     /// A conversation (`<channel>:<endpoint>:…`) with its inbox; one of the web console also by the
     /// name that its caller gave it.
     pub fn conversation(&self, id: String) -> Option<(String, Shard)> {
-        let id = if id.contains(':') { id } else { format!("web:{WEB}:{id}") };
+        let id = if id.contains(':') { id } else { format!("web:{CONSOLE}:{id}") };
         let mut parts = id.splitn(3, ':');
         let endpoint = self.endpoint(parts.next()?, parts.next()?)?;
         let shard = endpoint.shard();
@@ -275,7 +273,7 @@ fn is_name(name: &str) -> bool {
 fn web_console() -> Endpoint {
     Endpoint {
         channel: ChannelKind::Web,
-        name: WEB.to_owned(),
+        name: CONSOLE.to_owned(),
         connection: None,
         approvers: vec!["owner".to_owned()],
         senders: vec!["owner".to_owned()],

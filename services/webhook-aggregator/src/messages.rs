@@ -1,9 +1,9 @@
 //! The web console and the owner's own programs: saying something, and reading what was said.
 
-use crate::config::WEB;
 use crate::{Deps, control, ingest, pump};
 use axum::Json;
 use axum::extract::{Path, State};
+use contracts::endpoint::CONSOLE;
 use contracts::event::{
     MessageAccepted, MessageList, MessageListQuery, MessageRequest, Speaker, Stage,
 };
@@ -33,7 +33,7 @@ pub(crate) async fn send(
     };
     let event = new_event(&deps, &name, text);
     let conversation = event.conversation.clone();
-    let shard = Shard::of(ChannelKind::Web.as_str(), WEB);
+    let shard = Shard::of(ChannelKind::Web.as_str(), CONSOLE);
     let accepted =
         deps.inbox.ask(&shard, pump::accept(event)).await.map_err(ingest::cannot_store)?;
     ingest::started(&deps, &accepted, conversation.as_str());
@@ -57,25 +57,27 @@ fn checked_name(name: String) -> ApiResult<String> {
 }
 
 fn new_event(deps: &Deps, name: &str, text: String) -> NewEvent {
-    let conversation = ConversationId::new(format!("web:{WEB}:{name}"));
+    let conversation = ConversationId::new(format!("web:{CONSOLE}:{name}"));
     let key = deps.clock.ulid();
     let target = Target {
         channel: ChannelKind::Web.to_string(),
-        endpoint: WEB.to_owned(),
+        endpoint: CONSOLE.to_owned(),
         chat: conversation.0.clone(),
         ..Target::default()
     };
     let control = control::parse(&text).is_some();
     // A halt must get through however much was said before it.
-    let limit =
-        Limit { key: format!("endpoint:web:{WEB}"), per_minute: deps.config.endpoint_per_minute };
+    let limit = Limit {
+        key: format!("endpoint:web:{CONSOLE}"),
+        per_minute: deps.config.endpoint_per_minute,
+    };
     let limits = if control { Vec::new() } else { vec![limit] };
     let is_stop_word = !control && control::is_stop_word(&text);
     let limit_notice =
         (!control).then(|| ingest::limit_notice(&conversation, &key, target.clone()));
     NewEvent {
         channel: ChannelKind::Web.to_string(),
-        endpoint: WEB.to_owned(),
+        endpoint: CONSOLE.to_owned(),
         control,
         said: vec![NewSaid {
             id: format!("in:web:{key}"),

@@ -49,8 +49,8 @@ pub(super) async fn routed(deps: &Deps, event: &StoredEvent) -> Result<Step, Sto
     }
     if answer.code.as_deref() == Some(ErrorCode::Halted.as_str()) {
         let halted = deps.calls.ask::<CheckHalts>(&(), &halts).await?;
-        // A halt of this task ends it, whatever else is halted. One of everything, of its agent or of
-        // its endpoint keeps it, even if it has just been lifted.
+        // A halt of this task ends it, whatever else is halted. One of everything, of its agent or
+        // of its endpoint keeps it, even if it has just been lifted.
         let keeps = halted.all || halted.held || halted.halted.is_empty();
         if keeps && halted.by_task.is_empty() {
             return Ok(held(event, &agent, &halted, now));

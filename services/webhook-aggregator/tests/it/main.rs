@@ -18,6 +18,7 @@ mod failures;
 mod files;
 mod gateways;
 mod groups;
+mod held;
 mod homeserver;
 mod hooks;
 mod logs;
