@@ -41,6 +41,7 @@ use crate::up;
 use anyhow::Result;
 use clap::CommandFactory;
 use platform::edge::Scope;
+use std::io::Write;
 
 /// Runs the command.
 ///
@@ -115,8 +116,9 @@ pub async fn run(cli: Cli) -> Result<()> {
     }
 }
 
+/// Written by us: the generator panics where its reader is gone.
 fn print_completions(shell: clap_complete::Shell) -> Result<()> {
-    let (mut cli, mut out) = (Cli::command(), std::io::stdout().lock());
-    clap_complete::generate(shell, &mut cli, "quintet", &mut out);
-    Ok(())
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "quintet", &mut script);
+    Ok(std::io::stdout().lock().write_all(&script)?)
 }
