@@ -182,10 +182,12 @@ pub async fn record_asking(
             now_ms,
             keys: &keys,
         };
-        batch.push(ledger::reserve(
-            order,
-            "NOT EXISTS (SELECT 1 FROM approvals a WHERE a.task = ?1)",
-        ));
+        // A row that a halt then refuses must leave no hold behind.
+        let guard = format!(
+            "NOT {} AND NOT EXISTS (SELECT 1 FROM approvals a WHERE a.task = ?1)",
+            halt_scope::of_columns("?7")
+        );
+        batch.push(ledger::reserve(order, &guard).bind(draft.columns.to_string()));
     }
     let head = batch.len();
     batch.push(draft.insert());
@@ -334,7 +336,7 @@ impl Draft {
     fn insert(&self) -> Statement {
         let text = format!(
             "WITH turned AS (SELECT json_extract(?4, '$.' || CASE
-                 WHEN {halted} OR {run_halted} OR {scope_halted} THEN 'halted'
+                 WHEN {halted} OR {scope_halted} THEN 'halted'
                  WHEN ?3 = 'approved' AND NOT EXISTS (SELECT 1 FROM hold h WHERE h.task = ?1 AND h.attempt = ?6) THEN 'budget'
                  WHEN ?3 = 'pending' AND {too_many} THEN 'flooded'
                  ELSE 'ruled' END) AS o, ?5 AS c)
@@ -347,7 +349,6 @@ impl Draft {
                  c ->> 'channel', c ->> 'event', c ->> 'ask', c ->> 'run', c ->> 'pattern', c ->> 'public'
              FROM turned WHERE true ON CONFLICT (task) DO NOTHING",
             halted = store::HALTED,
-            run_halted = "EXISTS (SELECT 1 FROM halt t WHERE t.resumed_at IS NULL AND t.target = 'task:' || (?5 ->> 'run'))",
             scope_halted = halt_scope::of_columns("?5"),
             too_many = stake::too_many("?5", "?7")
         );

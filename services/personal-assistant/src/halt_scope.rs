@@ -86,14 +86,14 @@ fn named(
     [task, agent, endpoint].into_iter().flatten()
 }
 
-/// Condition: the agent or the endpoint of a request that is not written yet, or those of the run
-/// that asks, are halted. `columns` is its JSON.
+/// Condition: the agent or the endpoint of a request that is not written yet, or the run that asks
+/// or those of it, are halted. `columns` is its JSON.
 pub fn of_columns(columns: &str) -> String {
     let own = targets(&format!("({columns} ->> 'agent')"), &format!("({columns} ->> 'event')"));
     let run = targets("w.agent", "w.event_id");
     format!(
         "EXISTS (SELECT 1 FROM halt t WHERE t.resumed_at IS NULL AND (t.target IN {own}
-             OR EXISTS (SELECT 1 FROM approvals w WHERE w.task = {columns} ->> 'run' AND t.target IN {run})))"
+             OR t.target = 'task:' || ({columns} ->> 'run') OR EXISTS (SELECT 1 FROM approvals w WHERE w.task = {columns} ->> 'run' AND t.target IN {run})))"
     )
 }
 

@@ -377,7 +377,10 @@ async fn halt_of_an_agent_stops_its_work_alone_until_its_resume() {
     assert_eq!((status, &answer["level"]), (202, &json!("accepted")), "{answer}");
     assert_eq!(bed.claim(&waiting).await.1["code"], "halted");
     assert_eq!(bed.claim(&other).await.0, 200);
+    let held = async || bed.rows("SELECT task FROM hold WHERE exp > 0").await;
+    let before = held().await;
     assert_eq!(asked_from(&bed, "t4", "codegen", "telegram.main").await["code"], "halted");
+    assert_eq!(held().await, before, "what is not done holds no money");
     assert_eq!(asked_from(&bed, "t5", "security", "slack.T0").await["state"], "approved");
     assert_eq!(bed.renew("t1", 0.1).await["cancel"], true);
     let check =
@@ -408,6 +411,7 @@ async fn halt_of_an_endpoint_stops_what_came_in_there_and_is_its_approvers_own()
     assert_eq!(status, 404, "another endpoint's approver");
     assert_eq!(bed.post(AGGREGATOR, "/api/halt", order("telegram:main:7")).await.0, 202);
     assert_eq!(asked_from(&bed, "t1", "codegen", "telegram.main").await["code"], "halted");
+    assert!(bed.rows("SELECT task FROM hold").await.is_empty(), "what is not done holds no money");
     assert_eq!(asked_from(&bed, "t2", "codegen", "telegram.mainx").await["state"], "approved");
     assert_eq!(bed.ask("t3", 0.5).await["state"], "approved");
     let (_, lifted) = bed.post(AGGREGATOR, "/api/resume", order("telegram:main:7")).await;
