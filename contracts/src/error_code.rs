@@ -65,7 +65,7 @@ codes! {
     /// Another gateway has the claim or lease now.
     StaleEpoch = "stale_epoch", 409, false, None, "The lease has passed on", "Stop the work: another lease of this task is newer.";
     /// A halt is in force.
-    Halted = "halted", 409, false, None, "Halted", "Resume with `quintet resume` when it is safe.";
+    Halted = "halted", 409, false, None, "Halted", "`quintet status` names the halt and the command that ends it, when it is safe.";
     /// The budget does not cover the cost.
     BudgetExhausted = "budget_exhausted", 402, false, None, "The budget does not cover it", "Raise the budget with PUT /api/budget or wait until it resets.";
     /// The request exceeds a size limit.

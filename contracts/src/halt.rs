@@ -146,6 +146,9 @@ pub struct HaltCheckAnswer {
     /// The named agent or endpoint is halted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held: bool,
+    /// The named endpoint is halted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub endpoint_held: bool,
     /// Who ordered the oldest of these halts, where a halt is in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<HaltedBy>,

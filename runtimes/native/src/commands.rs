@@ -37,11 +37,11 @@ use self::decide::How;
 use crate::cli::{Cli, Command};
 use crate::client::Client;
 use crate::data_dir::DataDir;
+use crate::terminal::say;
 use crate::up;
 use anyhow::Result;
 use clap::CommandFactory;
 use platform::edge::Scope;
-use std::io::Write;
 
 /// Runs the command.
 ///
@@ -98,7 +98,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Chat(asked) => memory::chat(&client()?, asked, json).await,
         Command::Memory(command) => memory::memory(&client()?, command, json).await,
         Command::Models(asked) => models::models(asked, &data()?, json),
-        Command::Completions { shell } => print_completions(shell),
+        Command::Completions { shell } => completions(shell).map(|script| say(&script)),
         Command::Parts { config } => parts::print(&config),
         Command::Setup(args) => setup::setup(data()?, server, args, json).await,
         Command::Token(command) => token::token(command, &data()?, server, json).await,
@@ -116,9 +116,9 @@ pub async fn run(cli: Cli) -> Result<()> {
     }
 }
 
-/// Written by us: the generator panics where its reader is gone.
-fn print_completions(shell: clap_complete::Shell) -> Result<()> {
+/// The script that completes the words of a command line.
+fn completions(shell: clap_complete::Shell) -> Result<String> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "quintet", &mut script);
-    Ok(std::io::stdout().lock().write_all(&script)?)
+    Ok(String::from_utf8(script)?)
 }

@@ -18,8 +18,8 @@ pub struct ApprovalsFile {
 }
 
 const TOLERANCES: [(&str, RiskTolerance); 3] = [
-    ("conservative", RiskTolerance::Conservative),
     ("balanced", RiskTolerance::Balanced),
+    ("conservative", RiskTolerance::Conservative),
     ("aggressive", RiskTolerance::Aggressive),
 ];
 

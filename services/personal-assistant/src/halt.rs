@@ -406,8 +406,8 @@ pub async fn resume(
         (lifted, false) => match &scope {
             Scope::Task(task) if lifted => unknown::after_resume(&deps, task).await?,
             Scope::Task(task) => unknown::not_halted(&deps, &authority, task).await?,
+            Scope::All => unknown::after_resume_of_all(&deps, &authority, lifted).await?,
             scope if lifted => format!("{} may start again.", scope.name()),
-            Scope::All => "Nothing was halted.".to_owned(),
             scope => format!("{} was not halted.", scope.name()),
         },
     };

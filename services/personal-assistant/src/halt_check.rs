@@ -2,7 +2,7 @@
 
 use crate::Deps;
 use crate::halt::KEY;
-use crate::halt_scope::{self, OfTask};
+use crate::halt_scope::{self, OfTask, Scope};
 use crate::store::{self, Answers};
 use crate::unwritten::target;
 use axum::Json;
@@ -34,7 +34,14 @@ pub async fn check(
         let by_task = request.tasks.iter().filter(|task| deps.unwritten.covers_alone(task));
         let by_task = by_task.cloned().collect();
         let (all, halted) = (true, request.tasks);
-        return Ok(Json(HaltCheckAnswer { all, halted, by_task, held: false, by: unwritten }));
+        let by = unwritten;
+        return Ok(Json(HaltCheckAnswer {
+            all,
+            halted,
+            by_task,
+            by,
+            ..HaltCheckAnswer::default()
+        }));
     }
     let tasks = serde_json::to_string(&request.tasks).map_err(|_| store::unreadable("request"))?;
     let named = halt_scope::of_check(&request);
@@ -58,6 +65,8 @@ pub async fn check(
     };
     let halted: Vec<TaskId> = request.tasks.into_iter().filter(is_halted).collect();
     let held = named.iter().any(|target| has(target));
+    let endpoint = request.endpoint.map(|shard| Scope::Endpoint(shard).target());
+    let endpoint_held = endpoint.is_some_and(|target| has(&target));
     let is_meant = |row: &Target| {
         let is_of = |of: &OfTask| of.target == row.target;
         ["all"].contains(&row.target.as_str())
@@ -67,7 +76,7 @@ pub async fn check(
     };
     let first = rows.iter().find(|row| is_meant(row));
     let first = first.map(|row| HaltedBy { actor: row.actor.clone(), name: row.name.clone() });
-    Ok(Json(HaltCheckAnswer { all, halted, by_task, held, by: first.or(unwritten) }))
+    Ok(Json(HaltCheckAnswer { all, halted, by_task, held, endpoint_held, by: first.or(unwritten) }))
 }
 
 /// `POST /internal/stopped`: raises the level of the task's halt.

@@ -192,6 +192,41 @@ pub async fn after_resume(deps: &Deps, task: &TaskId) -> ApiResult<String> {
     })
 }
 
+/// The answer to a resume of everything: it does not end the halt of a task, an agent or an
+/// endpoint.
+pub async fn after_resume_of_all(
+    deps: &Deps,
+    authority: &Authority,
+    lifted: bool,
+) -> ApiResult<String> {
+    #[derive(Deserialize)]
+    struct Halted {
+        target: String,
+    }
+    let find = sql!(
+        "SELECT target, MAX(at) AS at FROM halt WHERE target <> 'all' AND resumed_at IS NULL
+         GROUP BY target ORDER BY target LIKE 'task:%', at DESC LIMIT ?1",
+        LOOKED_AT_MAX
+    );
+    let halted: Vec<Halted> = deps.sql.all(find).await?;
+    let is_theirs = |target: &str| match target.split_once(':') {
+        Some(("task", task)) => authority.may_stop(&TaskId::new(task)),
+        Some(("endpoint", shard)) => authority.reaches(Some(&Shard::new(shard))),
+        _ => true,
+    };
+    let named = halted.iter().filter(|halted| is_theirs(&halted.target));
+    let named = named.map(|halted| printable(&halted.target.replacen(':', " ", 1)));
+    let named: Vec<String> = named.take(LISTED_MAX).collect();
+    let first = if lifted { "Everything may start again" } else { "Nothing was halted" };
+    Ok(match named.as_slice() {
+        [] => format!("{first}."),
+        _ => format!(
+            "{first}, except what has a halt of its own, which only its own resume ends: {}. `quintet status` has the commands.",
+            named.join(", ")
+        ),
+    })
+}
+
 /// The answer to a resume of a task that is not halted.
 pub async fn not_halted(deps: &Deps, authority: &Authority, task: &TaskId) -> ApiResult<String> {
     #[derive(Deserialize)]

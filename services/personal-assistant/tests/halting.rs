@@ -414,6 +414,15 @@ async fn halt_of_an_endpoint_stops_what_came_in_there_and_is_its_approvers_own()
     assert!(bed.rows("SELECT task FROM hold").await.is_empty(), "what is not done holds no money");
     assert_eq!(asked_from(&bed, "t2", "codegen", "telegram.mainx").await["state"], "approved");
     assert_eq!(bed.ask("t3", 0.5).await["state"], "approved");
+    let check = json!({"tasks": [], "agent": "codegen", "endpoint": "telegram.main"});
+    let (_, found) = bed.post(AGGREGATOR, "/internal/halts/check", check).await;
+    assert_eq!((&found["held"], &found["endpointHeld"]), (&json!(true), &json!(true)));
+    let (_, all) = bed.post(OPERATOR, "/api/resume", json!({})).await;
+    let said = all["message"].as_str().unwrap();
+    assert!(
+        said.starts_with("Nothing was halted, except") && said.contains("endpoint telegram.main"),
+        "{said}"
+    );
     let (_, lifted) = bed.post(AGGREGATOR, "/api/resume", order("telegram:main:7")).await;
     assert_eq!(lifted["success"], true, "{lifted}");
 }

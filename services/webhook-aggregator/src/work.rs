@@ -109,7 +109,8 @@ async fn pressed(deps: &Deps, event: &StoredEvent, press: &Press) -> Result<Step
             return Ok(done("Everything is halted. Press again after the resume."));
         }
         if halted.held {
-            return Ok(done("This agent is halted. Press again after the resume."));
+            let what = if halted.endpoint_held { "chat" } else { "agent" };
+            return Ok(done(&format!("This {what} is halted. Press again after the resume.")));
         }
     }
     let list = ListOpen { conversation: of.conversation.0.clone(), with_threads: false };

@@ -12,7 +12,7 @@ use contracts::policy::{
     Policy, PolicyChange, PolicyRule, PolicyTrial, PolicyUpdate, ReplayRequest, RuleEffect,
     WordCounts,
 };
-use jiff::civil::Date;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, ToSpan};
 use platform::text::{printable, short};
@@ -20,6 +20,8 @@ use std::fmt::Write;
 
 /// Differences that a terminal shows; `--json` prints all.
 const SHOWN: usize = 20;
+/// Characters of a date: what is longer has a time, too.
+const DATE_CHARS: usize = 10;
 
 /// Runs the subcommand; shows the rules without one.
 ///
@@ -29,8 +31,9 @@ pub async fn rules(client: &Client, command: Option<Rules>, as_json: bool) -> Re
     match command.unwrap_or(Rules::List) {
         Rules::List => list(client, as_json).await,
         Rules::Set(set) => {
-            let only_try = set.trial.only_try;
-            change(client, simple(set), only_try, as_json).await
+            let (policy, only_try) =
+                (client.ask::<ReadPolicy>(&(), &()).await?, set.trial.only_try);
+            change(client, simple(set, policy)?, only_try, as_json).await
         }
         Rules::Allow { fits, up_to } => {
             add(client, RuleEffect::Allow, fits, Some(up_to), None, as_json).await
@@ -53,7 +56,8 @@ pub async fn rules(client: &Client, command: Option<Rules>, as_json: bool) -> Re
             change(client, replaced(rest, policy), trial.only_try, as_json).await
         }
         Rules::Reset { trial } => {
-            let update = PolicyUpdate { reset: true, ..PolicyUpdate::default() };
+            let hash = Some(client.ask::<ReadPolicy>(&(), &()).await?.hash);
+            let update = PolicyUpdate { reset: true, hash, ..PolicyUpdate::default() };
             change(client, update, trial.only_try, as_json).await
         }
         Rules::Replay { days } => {
@@ -74,16 +78,30 @@ fn replaced(rules: Vec<PolicyRule>, from: Policy) -> PolicyUpdate {
     PolicyUpdate { rules: Some(rules), hash: Some(from.hash), ..PolicyUpdate::default() }
 }
 
-fn simple(set: SetRules) -> PolicyUpdate {
-    let empty = |name: &str| set.clear.iter().any(|list| list == name).then(Vec::new);
-    PolicyUpdate {
+/// A change of simple rules, made from these.
+fn simple(set: SetRules, from: Policy) -> Result<PolicyUpdate> {
+    let list = |name: &str, given: Option<Vec<String>>| match (
+        set.clear.iter().any(|list| list == name),
+        given,
+    ) {
+        (true, Some(_)) => {
+            let why = format!(
+                "--clear {name} and --{name} exclude each other: --{name} replaces the list."
+            );
+            Err(Usage(why))
+        }
+        (true, None) => Ok(Some(Vec::new())),
+        (false, given) => Ok(given),
+    };
+    Ok(PolicyUpdate {
         cost_threshold: set.threshold,
         risk_tolerance: set.tolerance,
-        allowed_agencies: empty("only").or(set.only),
-        blocked_operations: empty("block").or(set.block),
-        requires_human_approval: empty("always-ask").or(set.always_ask),
+        allowed_agencies: list("only", set.only)?,
+        blocked_operations: list("block", set.block)?,
+        requires_human_approval: list("always-ask", set.always_ask)?,
+        hash: Some(from.hash),
         ..PolicyUpdate::default()
-    }
+    })
 }
 
 async fn add(
@@ -119,21 +137,22 @@ async fn add(
 fn end(text: &str) -> Result<String> {
     let now = Timestamp::now();
     let zone = TimeZone::system();
+    let midnight = |date: Date| date.tomorrow().ok()?.to_zoned_datetime(zone.clone()).ok();
+    let local = |time: DateTime| time.to_zoned_datetime(zone.clone()).ok();
     let at = if let Ok(at) = text.parse::<Timestamp>() {
         Some(at)
-    } else if let Ok(date) = text.parse::<Date>() {
+    } else if let Some(date) = text.parse::<Date>().ok().filter(|_| text.len() <= DATE_CHARS) {
         // The whole day counts.
-        date.tomorrow()
-            .ok()
-            .and_then(|next| next.to_zoned_datetime(zone).ok())
-            .map(|at| at.timestamp())
+        midnight(date).map(|at| at.timestamp())
+    } else if let Ok(time) = text.parse::<DateTime>() {
+        local(time).map(|at| at.timestamp())
     } else {
         text.parse::<Span>().ok().and_then(|span| after(now, span, zone))
     };
     match at {
         Some(at) => Ok(at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
         None => {
-            let why = "--until takes a date such as 2027-01-31, a time such as 2027-01-31T18:00:00Z, or a while such as 12h or 7d.";
+            let why = "--until takes a date such as 2027-01-31, a time such as 2027-01-31T18:00:00Z or, in your time zone, 2027-01-31T18:00, or a while such as 12h or 7d, that is not over.";
             Err(Usage(why.to_owned()).into())
         }
     }
@@ -290,6 +309,12 @@ mod tests {
         let day: Timestamp = end("2027-01-31").unwrap().parse().unwrap();
         let zoned = day.to_zoned_datetime(TimeZone::system());
         assert_eq!(zoned.date().to_string(), "2027-02-01", "the whole day counts");
+        let zone = TimeZone::system();
+        for local in ["2027-01-31T18:00", "2027-01-31 18:00:00"] {
+            let at: Timestamp = end(local).unwrap().parse().unwrap();
+            let shown = at.to_zoned_datetime(zone.clone()).datetime().to_string();
+            assert_eq!(shown, "2027-01-31T18:00:00", "{local}");
+        }
         let week: Timestamp = end("7d").unwrap().parse().unwrap();
         assert!((week - Timestamp::now()).as_hours() >= 6 * 24);
         for odd in ["", "soon", "-1d", "0d", "2027-13-01", "7"] {

@@ -53,9 +53,10 @@ fn verdict(detail: &EventDetail, as_json: bool) -> Result<()> {
             }
             Ok(())
         }
-        state if state.is_held(detail.row.reason.as_deref()) => {
-            Err(No(format!("{answer} `quintet resume --help` shows how to end the halt")).into())
-        }
+        state if state.is_held(detail.row.reason.as_deref()) => Err(No(format!(
+            "{answer} `quintet status` names the halt and the command that ends it."
+        ))
+        .into()),
         Stage::Parked => {
             let id = detail.row.approval_id.as_ref().map(|id| id.0.as_str());
             if !as_json {

@@ -43,7 +43,7 @@ fn status_of_a_healthy_server_shows_every_part_and_exits_0() {
         state["waiting"],
         json!({"approvals": 0, "undelivered": 0, "running": 0, "deadLetters": 0})
     );
-    assert_eq!(state["halt"], json!({"all": false, "tasks": []}));
+    assert_eq!(state["halt"], json!({"all": false, "tasks": [], "inForce": []}));
     assert_eq!(state["needs"], json!([]));
     let screen = home.run(&["status"]).ok();
     for part in

@@ -84,12 +84,18 @@ pub async fn change(State(deps): State<Deps>, owner: Owner, form: Form) -> PageR
     } else {
         BudgetUpdate { daily: dollars("daily")?, monthly: dollars("monthly")?, reset }
     };
+    if !reset && update.daily.is_none() && update.monthly.is_none() {
+        let problem = Friendly::new(ErrorCode::InvalidField, "No limit is given.".to_owned());
+        return Err(problem.fix("Go back, and write the limit of a day or of a month.").into());
+    }
     owners::change_budget(&deps, &update).await?;
     Ok(see(&deps.config.url("/dashboard/budget?note=budgeted")))
 }
 
 fn card(scope: &BudgetScope) -> Markup {
     let name = match scope.scope.split_once(':') {
+        Some(("agent", whom)) => format!("Agent {whom}: "),
+        Some(("endpoint", whom)) => format!("Endpoint {whom}: "),
         Some((_, whom)) => format!("{whom}: "),
         None => String::new(),
     };

@@ -105,9 +105,9 @@ impl<'a> Frame<'a> {
             }
         }
     }
-    /// The halt of everything, if active.
+    /// The halts in force.
     pub fn banner(&self) -> Markup {
-        html! { div #live-banner { @if let Some(halts) = self.halts.as_ref().filter(|halts| halts.all) { (halt::banner(&self.deps.config, self.owner, halts)) } } }
+        html! { div #live-banner { @if let Some(halts) = &self.halts { (halt::banners(&self.deps.config, self.owner, halts)) } } }
     }
 }
 

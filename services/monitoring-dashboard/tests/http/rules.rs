@@ -177,6 +177,8 @@ async fn budget_page_changes_the_limits_and_resets_them() {
         bed.post("/dashboard/budget", &cookie, &set).await.location().ends_with("note=budgeted")
     );
     assert_eq!(bed.changed().pop().unwrap().1["daily"], 12.5);
+    let empty = [("token", token.as_str()), ("daily", "")];
+    assert_eq!(bed.post("/dashboard/budget", &cookie, &empty).await.status, 422);
     let odd = [("token", token.as_str()), ("daily", "-1")];
     assert_eq!(bed.post("/dashboard/budget", &cookie, &odd).await.status, 422);
     let reset = [("token", token.as_str()), ("daily", "9"), ("reset", "true")];
@@ -223,4 +225,36 @@ async fn agent_is_halted_and_resumed_by_its_button_alone() {
             .location()
             .ends_with("note=resumed")
     );
+}
+
+#[tokio::test]
+async fn every_halt_that_holds_something_is_on_every_page_with_its_resume() {
+    let bed = Bed::new();
+    let cookie = bed.sign_in().await;
+    let row = |target: &str, level: &str| json!({"target": target, "reason": "<b>", "by": "api", "at": "2026-11-20T10:00:00Z", "level": level, "resumedAt": null});
+    let rows = json!([
+        row("endpoint:telegram.main", "accepted"),
+        row("agent:codegen", "stopped"),
+        row("task:job-7", "stopped"),
+        row("task:job-8", "accepted"),
+    ]);
+    bed.world.halts.lock().unwrap().halts = serde_json::from_value(rows).unwrap();
+    let page = bed.get("/dashboard/graph", &cookie).await;
+    for part in [
+        "The endpoint telegram.main is halted",
+        "waiting for running work to stop",
+        "The agent codegen is halted",
+        "all of its work has stopped",
+        "The task job-8 is halted",
+    ] {
+        assert!(page.text.contains(part), "{part}");
+    }
+    assert!(!page.text.contains("job-7") && !page.text.contains("<b>"), "{}", page.text);
+    let token = page.token("/dashboard/resume", "endpoint:telegram.main");
+    let fields = |target: &'static str| [("token", token.as_str()), ("target", target)];
+    assert_eq!(bed.post("/dashboard/resume", &cookie, &fields("all")).await.status, 403);
+    let resumed = bed.post("/dashboard/resume", &cookie, &fields("endpoint:telegram.main")).await;
+    assert_eq!(resumed.status, 303);
+    let (_, sent) = bed.changed().pop().unwrap();
+    assert_eq!((&sent["endpoint"], &sent["all"]), (&json!("telegram.main"), &json!(false)));
 }

@@ -125,7 +125,11 @@ fn halts_of(event: &StoredEvent, agent: &AgentId) -> HaltCheck {
 /// the line of its conversation to messages for others.
 fn held(event: &StoredEvent, agent: &AgentId, halted: &HaltCheckAnswer, now_ms: i64) -> Step {
     let is_apart = halted.held && !halted.all;
-    let what = if is_apart { agent.as_str() } else { "Everything" };
+    let what = match is_apart {
+        true if halted.endpoint_held => "This chat",
+        true => agent.as_str(),
+        false => "Everything",
+    };
     let text = format!("{what} is halted. Your message is saved and will start after the resume.");
     let patch = Patch {
         new_run: true,

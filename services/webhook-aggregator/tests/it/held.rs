@@ -55,6 +55,20 @@ async fn message_for_a_halted_agent_is_kept_until_its_resume() {
     assert_eq!((&event["state"], &event["reason"]), (&json!("running"), &Value::Null));
 }
 
+/// It says what is halted: a chat that is halted must not blame the agent.
+#[tokio::test]
+async fn message_of_a_halted_chat_says_that_the_chat_is_halted() {
+    let bed = bed();
+    bed.fakes.on::<CheckHalts>(|(), _| {
+        Ok(HaltCheckAnswer { held: true, endpoint_held: true, ..HaltCheckAnswer::default() })
+    });
+    refuse_all(&bed);
+    bed.telegram(1, "Fix the build").await;
+    let event = bed.event("1").await;
+    let said = event["replies"][0]["text"].as_str().unwrap();
+    assert!(said.starts_with("This chat is halted. Your message is saved"), "{said}");
+}
+
 /// A halt of the message itself outlasts that of its agent, whichever run of it was named.
 #[tokio::test]
 async fn kept_message_that_is_halted_alone_never_starts() {

@@ -1,6 +1,6 @@
 //! Learning the state: from the data directory, and from every service that answers.
 
-use super::state::{Configuration, Halt, Running, Server, Service, Status, Waiting};
+use super::state::{Configuration, Halt, Halted, Running, Server, Service, Status, Waiting};
 use crate::client::Client;
 use crate::config_file;
 use crate::data_dir::DataDir;
@@ -148,6 +148,12 @@ async fn ask_services(client: &Client, status: &mut Status) {
     status.halt = halts.map(|list| Halt {
         all: list.all,
         tasks: list.halts.iter().filter_map(halted_task).collect(),
+        in_force: list
+            .halts
+            .into_iter()
+            .filter(|halt| halt.resumed_at.is_none())
+            .map(halted)
+            .collect(),
     });
     status.waiting = Waiting {
         approvals: assistant.as_ref().map(|known| known.pending),
@@ -158,6 +164,10 @@ async fn ask_services(client: &Client, status: &mut Status) {
     status.budget = assistant.and_then(|known| {
         known.budget.into_iter().find(|row| row.scope == "all" && row.window == "day")
     });
+}
+
+fn halted(halt: HaltRow) -> Halted {
+    Halted { target: halt.target, level: halt.level }
 }
 
 /// The task of a halt in force that is not of everything.

@@ -31,9 +31,12 @@ pub(super) fn of(status: &Status) -> Vec<Need> {
     found.extend(status.gateways.as_deref().and_then(in_service));
     found.extend(status.gateways.iter().flatten().flat_map(gateway));
     found.extend(status.endpoints.iter().flatten().filter_map(endpoint));
-    if status.halt.as_ref().is_some_and(|halt| halt.all) {
-        found.push(need("everything is halted", "quintet resume, when it is safe"));
-    }
+    let halts = status.halt.iter().flat_map(|halt| &halt.in_force);
+    // The halt of a task stands for its end: nothing waits for its resume.
+    let halts = halts.filter(|halt| !halt.target.starts_with("task:"));
+    found.extend(halts.map(|halt| {
+        need(&format!("{} is halted", halt.name()), &format!("{}, when it is safe", halt.resume()))
+    }));
     if let Some(dead) = status.waiting.dead_letters.filter(|dead| *dead > 0) {
         let what = format!("{dead} message(s) failed after all retries");
         found.push(need(&what, "quintet events --state dead, then quintet replay ID"));

@@ -1,9 +1,10 @@
 //! The state as one screen of text. A thing that could not be learnt is shown as unknown.
 
-use super::state::{Configuration, Running, Server, Status, Waiting};
+use super::state::{Configuration, Halted, Running, Server, Status, Waiting};
 use crate::service::systemd;
 use contracts::budget::BudgetScope;
 use contracts::endpoint::EndpointView;
+use contracts::halt::HaltLevel;
 use contracts::task::GatewayRow;
 use platform::text::printable;
 
@@ -120,8 +121,11 @@ fn waiting(waiting: &Waiting) -> String {
 fn halt(status: &Status) -> String {
     match &status.halt {
         None => UNKNOWN.to_owned(),
-        Some(halt) if halt.all => "everything is halted".to_owned(),
-        Some(halt) if halt.tasks.is_empty() => "none".to_owned(),
-        Some(halt) => format!("tasks {}", printable(&halt.tasks.join(", "))),
+        Some(halt) if halt.in_force.is_empty() => "none".to_owned(),
+        Some(halt) => {
+            let level = |level| if level == HaltLevel::Stopped { "stopped" } else { "accepted" };
+            let one = |halted: &Halted| format!("{} ({})", halted.name(), level(halted.level));
+            halt.in_force.iter().map(one).collect::<Vec<_>>().join(", ")
+        }
     }
 }

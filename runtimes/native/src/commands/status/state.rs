@@ -2,7 +2,9 @@
 
 use contracts::budget::BudgetScope;
 use contracts::endpoint::EndpointView;
+use contracts::halt::HaltLevel;
 use contracts::task::GatewayRow;
+use platform::text::printable;
 use serde::Serialize;
 
 /// Everything that is known. A null stands for a thing that could not be learnt.
@@ -90,11 +92,41 @@ pub(super) struct Waiting {
 }
 
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Halt {
     /// Whether everything is halted.
     pub(super) all: bool,
     /// The tasks that are halted by themselves.
     pub(super) tasks: Vec<String>,
+    /// Every halt in force.
+    pub(super) in_force: Vec<Halted>,
+}
+
+/// A halt in force.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Halted {
+    /// `all`, `agent:<id>`, `endpoint:<channel>.<name>` or `task:<id>`.
+    pub(super) target: String,
+    pub(super) level: HaltLevel,
+}
+
+impl Halted {
+    /// The target in words.
+    pub(super) fn name(&self) -> String {
+        match self.target.split_once(':') {
+            Some((kind, name)) => format!("{kind} {}", printable(name)),
+            None => "everything".to_owned(),
+        }
+    }
+    /// The command that ends it.
+    pub(super) fn resume(&self) -> String {
+        match self.target.split_once(':') {
+            Some(("task", name)) => format!("quintet resume {}", printable(name)),
+            Some((kind, name)) => format!("quintet resume --{kind} {}", printable(name)),
+            None => "quintet resume".to_owned(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
