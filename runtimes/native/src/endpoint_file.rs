@@ -72,7 +72,8 @@ impl Change {
                 table.insert(name, Item::Value(value));
             }
             (None, Some(_)) => {
-                table.remove(name);
+                let removed = table.remove(name);
+                keep_comment(&mut document, removed.as_ref().and_then(Item::as_table));
             }
             (None, None) => {
                 return Err(not_ours(&file, format!("has no `{}`.", key.join("."))));
@@ -126,6 +127,14 @@ fn parsed(file: &Path, text: &str) -> Result<DocumentMut> {
         let mistake = config_file::mistake(text, error.span(), error.message());
         not_ours(file, format!("is not valid TOML: {mistake}"))
     })
+}
+
+/// Puts the comment above a removed table at the end of the file: it may be about the file.
+fn keep_comment(document: &mut DocumentMut, removed: Option<&Table>) {
+    let above = removed.and_then(|table| table.decor().prefix()).and_then(|text| text.as_str());
+    let Some(above) = above.map(str::trim).filter(|above| !above.is_empty()) else { return };
+    let end = document.trailing().as_str().unwrap_or_default().to_owned();
+    document.set_trailing(format!("{end}{above}\n"));
 }
 
 fn no_key() -> anyhow::Error {

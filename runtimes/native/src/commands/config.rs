@@ -61,7 +61,8 @@ impl ConfigFile {
 /// The value of a command line: TOML where it is, else a text. A secret comes by standard input
 /// alone, because other programs see arguments.
 fn read_value(key: &str, text: &str) -> Result<toml_edit::Value> {
-    let name = key.rsplit('.').next().unwrap_or_default();
+    let parts = parts(key)?;
+    let name = parts.last().map_or("", String::as_str);
     if text == "-" {
         let mut given = String::new();
         std::io::stdin().read_to_string(&mut given).context("cannot read standard input")?;
@@ -86,11 +87,8 @@ async fn change(
     value: Option<toml_edit::Value>,
     as_json: bool,
 ) -> Result<()> {
-    let parts: Vec<&str> = key.split('.').collect();
-    if parts.iter().any(|part| part.is_empty()) {
-        let why = format!("{} is no key. Write one such as budget.daily.", printable(key));
-        return Err(Usage(why).into());
-    }
+    let parts = parts(key)?;
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     let file = file.find(data).await?;
     let change = Change::of_key(&file, &parts, value)?;
     change.write()?;
@@ -112,6 +110,18 @@ async fn change(
         (None, None) => {}
     }
     Ok(())
+}
+
+/// The names of a dotted key, of which one with a dot is in quotes.
+fn parts(key: &str) -> Result<Vec<String>> {
+    let parts = toml_edit::Key::parse(key).ok().filter(|parts| !parts.is_empty());
+    let why = || {
+        let key = printable(key);
+        Usage(format!(
+            "{key} is no key. Write one such as budget.daily, and a name with other characters than letters, digits, - and _ in quotes: budget.endpoints.\"telegram.main\".daily."
+        ))
+    };
+    Ok(parts.ok_or_else(why)?.iter().map(|part| part.get().to_owned()).collect())
 }
 
 /// The tree without its secrets, and without the list of prices, which has a command of its own.
@@ -143,8 +153,8 @@ fn show(tree: Value, key: Option<&str>, as_json: bool) -> Result<()> {
     let found = match key {
         None => tree,
         Some(key) => {
-            let pointer: String = key
-                .split('.')
+            let pointer: String = parts(key)?
+                .iter()
                 .map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1")))
                 .collect();
             let found = tree.pointer(&pointer).cloned();

@@ -49,6 +49,12 @@ fn config_is_shown_without_secrets_and_changed_key_by_key_with_its_comments() {
     }
     assert_eq!(home.run(&["config", "show", "budget.monthly"]).code, 1);
     assert_eq!(file(&home), before);
+    // A name with a dot is in quotes, as in the file.
+    let key = "budget.endpoints.\"telegram.main\".daily";
+    let odd = home.run(&["config", "set", key, "5"]);
+    assert!(odd.ok().contains("is changed"));
+    assert_eq!(home.run(&["config", "show", key]).ok().trim(), "5");
+    home.run(&["config", "unset", key]).ok();
 
     let mut set = home.command(&["config", "set", "models.claude.api_key", "-"]);
     std::fs::write(home.path("data/quintet.toml"), format!("{before}\n[models.claude]\napi = \"anthropic\"\nmodel = \"claude-opus-5-5\"\napi_key = \"old\"\n")).unwrap();
@@ -69,4 +75,18 @@ fn changed_key_is_taken_up_by_the_running_server_or_it_says_that_a_restart_is_du
     let budget = home.run(&["config", "set", "budget.daily", "9"]).ok();
     assert!(budget.contains("[budget]") && budget.contains("restart the server"), "{budget}");
     assert!(std::fs::read_to_string(home.path("quintet.toml")).unwrap().contains("daily = 9"));
+}
+
+/// A comment above a table may be about the file.
+#[test]
+fn comment_above_a_removed_table_stays() {
+    let home = Home::new();
+    std::fs::create_dir_all(home.data()).unwrap();
+    std::fs::write(
+        home.path("data/quintet.toml"),
+        "# Read the runbook before you change this.\n\n[budget]\ndaily = 5\n",
+    )
+    .unwrap();
+    home.run(&["config", "unset", "budget"]).ok();
+    assert_eq!(file(&home), "# Read the runbook before you change this.\n");
 }

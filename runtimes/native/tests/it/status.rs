@@ -53,6 +53,34 @@ fn status_of_a_healthy_server_shows_every_part_and_exits_0() {
     }
 }
 
+/// Not everything is well while an agent or an endpoint is halted; the screen says how it ends.
+#[test]
+fn status_names_each_halt_with_its_level_and_its_resume() {
+    let home = Home::new();
+    let _server = home.up();
+    settled(&home, 0);
+    home.run(&["halt", "--agent", "codegen"]).ok();
+    home.run(&["halt", "--endpoint", "Telegram.Local"]).ok();
+    let (_, state) = settled(&home, 1);
+    let targets = state["halt"]["inForce"].as_array().unwrap();
+    assert!(targets.iter().any(|halt| halt["target"] == "endpoint:telegram.local"), "{state}");
+    let done = home.run(&["status"]);
+    assert_eq!(done.code, 1, "{done:?}");
+    for part in [
+        "agent codegen (",
+        "endpoint telegram.local (",
+        "quintet resume --agent codegen",
+        "quintet resume --endpoint telegram.local",
+    ] {
+        assert!(done.out.contains(part), "{part} in {}", done.out);
+    }
+    let nothing = home.run(&["resume"]);
+    assert!(nothing.out.contains("agent codegen"), "{nothing:?}");
+    home.run(&["resume", "--agent", "codegen"]).ok();
+    home.run(&["resume", "--endpoint", "telegram.local"]).ok();
+    settled(&home, 0);
+}
+
 #[test]
 fn status_without_a_server_says_so_and_how_to_start_it() {
     let home = Home::new();
