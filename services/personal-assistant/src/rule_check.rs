@@ -109,7 +109,7 @@ fn problems(rule: &PolicyRule, is_old: bool, now_ms: i64) -> Vec<String> {
         [("agents", &rule.agents), ("operations", &rule.operations), ("endpoints", &rule.endpoints)]
     {
         if list.len() > ITEMS_MAX || list.iter().any(|item| is_odd(item)) {
-            found.push(format!("`{name}` is not a list of at most {ITEMS_MAX} names."));
+            found.push(format!("`{name}` is not a list of at most {ITEMS_MAX} names of 1 to {ITEM_CHARS_MAX} characters."));
         }
     }
     let is_allow = rule.effect == RuleEffect::Allow;
@@ -172,6 +172,9 @@ pub fn warnings(deps: &Deps, after: &Owner, policy: &Policy, known: &Known) -> V
         }
         if rule.effect == RuleEffect::Forbid && fits_all && rule.above.is_none() {
             found.push(format!("Rule {} refuses all work.", rule.id));
+        }
+        if rule.effect == RuleEffect::Ask && fits_all && rule.above.is_none() {
+            found.push(format!("Rule {} asks you about all work.", rule.id));
         }
         for name in known.unknown(&rule.agents) {
             found.push(format!("Rule {} names {name}, which is no agent of the graph.", rule.id));

@@ -256,7 +256,9 @@ fn difference(before: &Policy, after: &Policy) -> ApiResult<Map<String, Value>> 
         _ => Err(store::unreadable("rules")),
     };
     let (before, after) = (members(before)?, members(after)?);
-    let differ = after.into_iter().filter(|(name, value)| before.get(name) != Some(value));
+    // The hash is another one with each change.
+    let differ =
+        after.into_iter().filter(|(name, value)| name != "hash" && before.get(name) != Some(value));
     Ok(differ
         .map(|(name, value)| {
             let old = before.get(&name).cloned().unwrap_or_default();

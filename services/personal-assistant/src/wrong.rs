@@ -23,7 +23,7 @@ pub fn refuse(wrong: &[Wrong]) -> ApiResult<()> {
         .with("field", first.field)
         .with("problems", json!(wrong));
     Err(ApiError::from(
-        problem.with_fix("Correct every field that is listed in `problems`; nothing was changed."),
+        problem.with_fix("Correct each of these, and send it again; nothing was changed."),
     ))
 }
 

@@ -188,7 +188,7 @@ async fn warnings_tell_what_the_rules_leave_open() {
     let bed = Bed::new();
     let (_, change) = put(
         &bed,
-        json!({"riskTolerance": "aggressive", "costThreshold": 50, "rules": [{"effect": "allow", "upTo": 5}, {"effect": "forbid"}]}),
+        json!({"riskTolerance": "aggressive", "costThreshold": 50, "rules": [{"effect": "allow", "upTo": 5}, {"effect": "forbid"}, {"effect": "ask"}]}),
     )
     .await;
     let warnings = change["warnings"].to_string();
@@ -196,6 +196,7 @@ async fn warnings_tell_what_the_rules_leave_open() {
         "within the day's budget ($50.00) is approved",
         "approves work of every agent up to $5.00",
         "refuses all work",
+        "asks you about all work",
     ] {
         assert!(warnings.contains(part), "{part}: {warnings}");
     }

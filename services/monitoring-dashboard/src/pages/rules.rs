@@ -307,12 +307,19 @@ fn entry_line(entry: &AuditEntry) -> Markup {
                     @if let Some(agent) = detail("agent") { (printable(agent)) " " }
                     @if let Some(amount) = amount { "up to " (amount) " · " }
                     @if let Some(reason) = detail("reason") { (honest(reason)) }
+                    @if entry.action == "policy.changed" { (settings(&entry.detail)) }
                 }
             }
             td { (printable(&entry.actor)) }
             td { (signs::time(&entry.at)) }
         }
     }
+}
+
+/// The names of the settings that a change was about.
+fn settings(detail: &serde_json::Value) -> String {
+    let names = detail.as_object().into_iter().flat_map(|settings| settings.keys());
+    names.map(|name| printable(name)).collect::<Vec<_>>().join(", ")
 }
 
 /// An action in words.
