@@ -182,12 +182,7 @@ pub async fn record_asking(
             now_ms,
             keys: &keys,
         };
-        // A row that a halt then refuses must leave no hold behind.
-        let guard = format!(
-            "NOT {} AND NOT EXISTS (SELECT 1 FROM approvals a WHERE a.task = ?1)",
-            halt_scope::of_columns("?7")
-        );
-        batch.push(ledger::reserve(order, &guard).bind(draft.columns.to_string()));
+        batch.push(ledger::reserve(order, &may_hold()).bind(draft.columns.to_string()));
     }
     let head = batch.len();
     batch.push(draft.insert());
@@ -252,6 +247,13 @@ fn refuse_what_cannot_start(who: Principal, request: &ApproveRequest, ruling: &m
 /// The addresses to ask the owner at. They are trusted from the aggregator only, because no other
 /// caller may send messages to a chat. Work without a conversation is asked of each approver
 /// directly; if none is known, the dashboard and the command line still show it.
+/// Condition of a hold: the task is new, and no halt that refuses its row would leave the hold
+/// behind. `?7` is the JSON of its columns.
+fn may_hold() -> String {
+    let halted = halt_scope::of_columns("?7");
+    format!("NOT {halted} AND NOT EXISTS (SELECT 1 FROM approvals a WHERE a.task = ?1)")
+}
+
 async fn whom_to_ask(
     deps: &Deps,
     who: Principal,

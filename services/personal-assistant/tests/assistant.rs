@@ -19,6 +19,7 @@ mod claiming;
 mod deciding;
 mod digesting;
 mod halting;
+mod halting_apart;
 mod invariants;
 mod kit;
 mod mcp;
