@@ -191,6 +191,9 @@ pub struct EventData {
     /// It is kept until a halt of everything ends, and the person was told so.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "is_false")]
     pub held: bool,
+    /// The number of the run that was kept first.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
+    pub held_from: Option<u32>,
     /// The question that the event is parked with.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub choice: Option<Choice>,
@@ -305,6 +308,7 @@ mod tests {
             not_on: vec!["g1".into()],
             told_offline: true,
             held: false,
+            held_from: None,
             choice: None,
             answered: None,
             files: Vec::new(),

@@ -154,6 +154,11 @@ impl<'a> Guard<'a> {
             }
         }
     }
+    /// Renews at once: why it must not start, which is also so where the server does not answer.
+    pub(crate) async fn ask_first(&self) -> Option<StopReason> {
+        let why = self.renew().await;
+        why.or_else(|| (self.times().failures > 0).then_some(StopReason::LeaseLost))
+    }
     /// Renews once, within the lease.
     async fn renew(&self) -> Option<StopReason> {
         let sent_ms = self.deps.clock.now_ms();

@@ -1,13 +1,14 @@
 //! Orders about the worktrees of this gateway: show, keep, discard.
 
-use crate::board::Ticket;
+use crate::board::{StopReason, Ticket};
 use crate::guard::Guard;
+
 use crate::runner::Finish;
 use crate::text::{clean, clip};
 use crate::{Deps, files, report};
 use contracts::approval::Outcome;
 use contracts::task::{LeasedTask, ResultRequest, WorkAction, WorkOrder};
-use platform::ports::LeftFile;
+use platform::ports::{LeftFile, PortError, PortErrorKind};
 
 /// A longer diff goes as a file.
 const SHOWN_BYTES_MAX: usize = 3_000;
@@ -20,7 +21,23 @@ pub(crate) async fn carry_out(
     guard: &Guard<'_>,
     ticket: &Ticket,
 ) {
-    let done = guard.keep_while(deps.programs.work(order.clone())).await;
+    // It has no approval that a claim would look at, and may have waited for this machine.
+    let refused = match order.action {
+        WorkAction::Diff => None,
+        WorkAction::Keep | WorkAction::Discard => guard.ask_first().await,
+    };
+    let done = match refused {
+        Some(StopReason::Stale | StopReason::LeaseLost) => {
+            let finish = Finish::unavailable("Nothing was done: the server did not confirm it.");
+            ticket.finish(&finish, deps.clock.now_ms());
+            return;
+        }
+        Some(_) => {
+            let why = "it is halted. Press again after the resume.";
+            Err(PortError::clean(PortErrorKind::Invalid, why))
+        }
+        None => guard.keep_while(deps.programs.work(order.clone())).await,
+    };
     let (outcome, text, left) = match done {
         Ok(diff) if order.action == WorkAction::Diff => {
             let (text, left) = shown(order, diff);

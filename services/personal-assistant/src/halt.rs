@@ -320,13 +320,14 @@ fn running(now: &str) -> String {
     )
 }
 
-/// Confirms a halt of everything, of an agent or of an endpoint once no claimed task of it runs.
+/// Confirms a halt once no claimed task of it runs. That of a task waits for the task to be known.
 /// Called by the tick.
 pub(crate) async fn confirm_all(deps: &Deps) -> ApiResult<()> {
     let text = format!(
-        "UPDATE halt SET level = 'stopped' WHERE target NOT LIKE 'task:%' AND resumed_at IS NULL AND level = 'accepted'
-         AND NOT CASE target WHEN 'all' THEN {} ELSE {} END RETURNING id",
+        "UPDATE halt SET level = 'stopped' WHERE resumed_at IS NULL AND level = 'accepted'
+         AND CASE WHEN target = 'all' THEN NOT {} WHEN target LIKE 'task:%' THEN {} ELSE NOT {} END RETURNING id",
         running("?1"),
+        halt_scope::has_ended("halt.target", "?1"),
         halt_scope::runs("halt.target", "?1")
     );
     if !deps.sql.query(Statement::new(text).bind(deps.clock.now_ms())).await?.is_empty() {
@@ -378,8 +379,9 @@ pub async fn resume(
     let authority = Authority::of(who, request.actor.as_deref());
     check_reach(&authority, &scope)?;
     // The halt of one that is no longer there can be ended, too.
+    let given = scope.target();
     let scope = unknown::known_scope(&deps, scope.clone()).await.unwrap_or(scope);
-    let target = scope.target();
+    let target = halted_as(&deps, scope.target(), given).await?;
     let (now_ms, by) = (deps.clock.now_ms(), actor(who, request.actor));
     let end = sql!(
         "UPDATE halt SET resumed_at = ?2, resumed_by = ?3 WHERE target = ?1 AND resumed_at IS NULL AND (?4 OR endpoint = ?5) RETURNING id",
@@ -412,6 +414,15 @@ pub async fn resume(
         },
     };
     Ok(Json(ResumeAnswer { success: lifted && !remains, task_id: request.task_id, message }))
+}
+
+/// The target under which it is halted: as the list spells it, else as it is given, because a halt
+/// may have come when no list was to be had.
+async fn halted_as(deps: &Deps, listed: String, given: String) -> ApiResult<String> {
+    let find =
+        sql!("SELECT 1 AS one FROM halt WHERE target = ?1 AND resumed_at IS NULL LIMIT 1", &listed);
+    let is_listed = listed == given || !deps.sql.query(find).await?.is_empty();
+    Ok(if is_listed { listed } else { given })
 }
 
 /// Wakes the messages that were kept during the halt. A failure costs them a minute, after which
@@ -447,7 +458,7 @@ pub async fn all_halted(deps: &Deps) -> ApiResult<bool> {
 /// `GET /api/halts`: active ones first, then the newest.
 pub async fn list(State(deps): State<Deps>) -> ApiResult<Json<HaltList>> {
     let find = sql!(
-        "SELECT target, reason, halted_by, at, level, resumed_at FROM halt ORDER BY resumed_at IS NOT NULL, at DESC, id DESC LIMIT ?1",
+        "SELECT target, reason, halted_by, at, level, resumed_at FROM halt ORDER BY resumed_at IS NOT NULL, target LIKE 'task:%', at DESC, id DESC LIMIT ?1",
         LIST_MAX
     );
     let rows: Vec<Stored> = deps.sql.all(find).await?;

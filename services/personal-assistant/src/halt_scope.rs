@@ -111,6 +111,14 @@ pub fn runs(target: &str, now: &str) -> String {
     )
 }
 
+/// Condition: the task of this target is known and does not run at the time `now`.
+pub fn has_ended(target: &str, now: &str) -> String {
+    let of_task = format!("SELECT 1 FROM approvals a WHERE a.task = substr({target}, 6)");
+    format!(
+        "EXISTS ({of_task}) AND NOT EXISTS ({of_task} AND a.state = 'claimed' AND a.lease_until IS NOT NULL AND a.lease_until > {now})"
+    )
+}
+
 /// The halted targets that these tasks have beside themselves: rows of [`OfTask`].
 pub fn of_tasks(tasks: &str) -> Statement {
     let text = format!(

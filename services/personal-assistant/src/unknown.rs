@@ -84,7 +84,10 @@ pub async fn known_scope(deps: &Deps, scope: Scope) -> ApiResult<Scope> {
     if known.is_empty() {
         return Ok(scope);
     }
-    if let Some(spelled) = known.iter().find(|other| other.eq_ignore_ascii_case(name)) {
+    // Two endpoints may differ in their case alone.
+    let exact = known.iter().find(|other| *other == name);
+    let spelled = exact.or_else(|| known.iter().find(|other| other.eq_ignore_ascii_case(name)));
+    if let Some(spelled) = spelled {
         return Ok(match scope {
             Scope::Agent(_) => Scope::Agent(AgentId::new(spelled)),
             _ => Scope::Endpoint(Shard::new(spelled)),

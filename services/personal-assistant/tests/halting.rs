@@ -352,3 +352,22 @@ async fn resume_names_what_is_halted_and_what_has_ended() {
     assert!(message.contains("has ended and does not start again"), "{message}");
     assert_eq!(resume("t11").await["message"], "t11 may start again.");
 }
+
+/// Nothing of a halted question can run, and the halts of tasks must not hide others in the list.
+#[tokio::test]
+async fn halt_of_a_question_is_stopped_and_stands_behind_those_of_more() {
+    let bed = Bed::new();
+    bed.post(OPERATOR, "/api/halt", json!({"agent": "codegen"})).await;
+    bed.clock.advance(1_000);
+    bed.ask("t1", 9.0).await;
+    halt(&bed, "t1").await;
+    halt(&bed, "unknown").await;
+    personal_assistant::tick(&bed.deps).await;
+    let halts = bed.get(OPERATOR, "/api/halts").await["halts"].clone();
+    let level = |target: &str| {
+        let row = halts.as_array().unwrap().iter().find(|row| row["target"] == target).unwrap();
+        row["level"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(halts[0]["target"], "agent:codegen", "{halts}");
+    assert_eq!((level("task:t1"), level("task:unknown")), ("stopped".into(), "accepted".into()));
+}

@@ -1,10 +1,12 @@
 //! Halts of one agent or of one endpoint.
 
 use crate::kit::*;
+use contracts::ErrorCode;
 use contracts::calls::skill_graph_loader::ListAgents;
 use contracts::calls::webhook_aggregator::ListEndpoints;
 use contracts::endpoint::{EndpointList, EndpointView, LinkState};
 use contracts::graph::AgentList;
+use platform::edge::ApiError;
 use serde_json::{Value, json};
 
 /// Work that came in by this endpoint, as the aggregator asks for it.
@@ -106,8 +108,15 @@ async fn halt_covers_work_however_its_agent_or_endpoint_is_spelled() {
         fix: None,
         since: None,
     };
-    let list = EndpointList { endpoints: vec![endpoint("T0AAAA")] };
+    // It was halted when no list was to be had.
+    let early = json!({"endpoint": "SLACK.t0aaaa"});
+    bed.neighbours
+        .on::<ListEndpoints>(|(), ()| Err(ApiError::new(ErrorCode::Unavailable, "not now")));
+    assert_eq!(bed.post(OPERATOR, "/api/halt", early.clone()).await.0, 202);
+    let list = ["T0AAAA", "T0aaaa"].map(endpoint).to_vec();
+    let list = EndpointList { endpoints: list };
     bed.neighbours.on::<ListEndpoints>(move |(), ()| Ok(list.clone()));
+    assert_eq!(bed.post(OPERATOR, "/api/resume", early).await.1["success"], true);
     let halt = async |body: Value| bed.post(OPERATOR, "/api/halt", body).await;
     let (_, answer) = halt(json!({"endpoint": "slack.t0aaaa"})).await;
     assert!(answer["message"].as_str().unwrap().contains("from slack.T0AAAA"), "{answer}");
@@ -116,6 +125,10 @@ async fn halt_covers_work_however_its_agent_or_endpoint_is_spelled() {
     assert_eq!(asked_from(&bed, "t2", "codegen", "slack.T0AAAA").await["state"], "approved");
     assert_eq!(halt(json!({"agent": "Übersetzer"})).await.0, 202);
     assert_eq!(asked_from(&bed, "t3", "Übersetzer", "slack.T0AAAA").await["code"], "halted");
+    // Of two that differ in their case alone, the one that is named.
+    assert_eq!(halt(json!({"endpoint": "slack.T0aaaa"})).await.0, 202);
+    assert_eq!(asked_from(&bed, "t4", "codegen", "slack.T0AAAA").await["state"], "approved");
+    assert_eq!(asked_from(&bed, "t5", "codegen", "slack.T0aaaa").await["code"], "halted");
     // The console has no configuration, and work all the same.
     assert_eq!(halt(json!({"endpoint": "web.console"})).await.0, 202);
     assert_eq!(halt(json!({"endpoint": "slack.T0BBBB"})).await.0, 404);

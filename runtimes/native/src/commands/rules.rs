@@ -14,7 +14,7 @@ use contracts::policy::{
 };
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp, ToSpan};
+use jiff::{Span, Timestamp, ToSpan, ZonedDateTime};
 use platform::text::{printable, short};
 use std::fmt::Write;
 
@@ -144,6 +144,8 @@ fn end(text: &str) -> Result<String> {
     } else if let Some(date) = text.parse::<Date>().ok().filter(|_| text.len() <= DATE_CHARS) {
         // The whole day counts.
         midnight(date).map(|at| at.timestamp())
+    } else if let Ok(time) = text.parse::<ZonedDateTime>() {
+        Some(time.timestamp())
     } else if let Ok(time) = text.parse::<DateTime>() {
         local(time).map(|at| at.timestamp())
     } else {
@@ -315,6 +317,7 @@ mod tests {
             let shown = at.to_zoned_datetime(zone.clone()).datetime().to_string();
             assert_eq!(shown, "2027-01-31T18:00:00", "{local}");
         }
+        assert_eq!(end("2027-01-31T18:00[Asia/Tokyo]").unwrap(), "2027-01-31T09:00:00Z");
         let week: Timestamp = end("7d").unwrap().parse().unwrap();
         assert!((week - Timestamp::now()).as_hours() >= 6 * 24);
         for odd in ["", "soon", "-1d", "0d", "2027-13-01", "7"] {

@@ -3,9 +3,9 @@
 use crate::bed::{Bed, saying, task, tool, until};
 use bytes::Bytes;
 use contracts::calls::personal_assistant::{Claim, Settle};
-use contracts::calls::webhook_aggregator::{FinishTask, ReadFile, StoreFile};
+use contracts::calls::webhook_aggregator::{FinishTask, ReadFile, RenewTask, StoreFile};
 use contracts::files::{Attachment, StoredFile};
-use contracts::task::{LeasedTask, WorkAction, WorkOrder};
+use contracts::task::{LeasedTask, RenewAnswer, StopCause, WorkAction, WorkOrder};
 use contracts::{ErrorCode, FileId};
 use platform::edge::ApiError;
 use platform::memory::ScriptedProgram;
@@ -124,6 +124,27 @@ async fn order_about_a_worktree_runs_no_agent_and_claims_nothing() {
     );
     assert_eq!(bed.fakes.count::<Claim>() + bed.fakes.count::<Settle>(), 0);
     assert!(bed.programs.started().is_empty());
+}
+
+/// An order may have waited for this machine while a halt came; it has no claim that would say so.
+#[tokio::test]
+async fn order_that_is_halted_before_it_begins_changes_nothing() {
+    let bed = bed();
+    bed.fakes.on::<RenewTask>(|_, _| {
+        let reason = Some(StopCause::Halted);
+        Ok(RenewAnswer { cancel: true, reason, lease_ms: 30_000, ..RenewAnswer::default() })
+    });
+    for (number, action) in [WorkAction::Keep, WorkAction::Discard].into_iter().enumerate() {
+        let mut order = task(&format!("t{number}"), 1, "worker", "");
+        order.context.order = Some(WorkOrder { worktree: "worker-1".to_owned(), action });
+        bed.plane.push(order);
+        until("reported", || bed.fakes.count::<FinishTask>() == number + 1).await;
+        let reported = &bed.fakes.bodies::<FinishTask>()[number];
+        assert_eq!(
+            (&reported["outcome"], &reported["text"]),
+            (&json!("failed"), &json!("Not done: it is halted. Press again after the resume."))
+        );
+    }
 }
 
 #[tokio::test]

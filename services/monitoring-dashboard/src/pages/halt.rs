@@ -42,7 +42,8 @@ pub fn banners(config: &Config, owner: &Owner, halts: &HaltList) -> Markup {
         let is_over = row.target.starts_with("task:") && row.level == HaltLevel::Stopped;
         row.resumed_at.is_none() && !is_over
     };
-    let rows: Vec<&HaltRow> = halts.halts.iter().filter(is_shown).collect();
+    let mut rows: Vec<&HaltRow> = halts.halts.iter().filter(is_shown).collect();
+    rows.sort_by_key(|row| row.target.starts_with("task:"));
     let is_all = |row: &&&HaltRow| row.target == ALL;
     let all = rows.iter().find(is_all).copied();
     let others = rows.iter().filter(|row| row.target != ALL);

@@ -112,7 +112,7 @@ fn not_ready(event: &StoredEvent, agent: &AgentId, why: &str) -> Step {
 /// The halts that a message for this agent must look at. A kept one has got a new run each time,
 /// and a halt of it may name an earlier one.
 fn halts_of(event: &StoredEvent, agent: &AgentId) -> HaltCheck {
-    let first = if event.data.held { 1 } else { event.runs };
+    let first = event.data.held_from.unwrap_or(event.runs);
     HaltCheck {
         tasks: (first..=event.runs.max(1)).map(|run| event.task_of(run)).collect(),
         agent: Some(agent.clone()),
@@ -131,10 +131,11 @@ fn held(event: &StoredEvent, agent: &AgentId, halted: &HaltCheckAnswer, now_ms: 
         false => "Everything",
     };
     let text = format!("{what} is halted. Your message is saved and will start after the resume.");
+    let held_from = Some(event.data.held_from.unwrap_or(event.runs));
     let patch = Patch {
         new_run: true,
         reason: Some(ErrorCode::Halted.as_str().to_owned()),
-        data: Some(EventData { held: true, ..event.data.clone() }),
+        data: Some(EventData { held: true, held_from, ..event.data.clone() }),
         ..say(event, None, &text, false)
     };
     let stage = if is_apart { Stage::Parked } else { Stage::Routed };

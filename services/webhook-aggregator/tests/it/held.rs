@@ -1,10 +1,10 @@
 //! Messages that are kept while their agent, their endpoint or everything is halted.
 
-use crate::bed::{Bed, bed};
+use crate::bed::{Bed, OPERATOR, bed};
 use contracts::approval::{ApprovalState, ApproveAnswer};
 use contracts::calls::personal_assistant::{Approve, CheckHalts};
 use contracts::halt::{HaltCheck, HaltCheckAnswer};
-use contracts::{ErrorCode, Shard};
+use contracts::{ErrorCode, Shard, TaskId};
 use serde_json::{Value, json};
 
 /// Each request is refused by a halt.
@@ -100,6 +100,38 @@ async fn kept_message_that_is_halted_alone_never_starts() {
         let said = event["replies"].as_array().unwrap().last().unwrap()["text"].as_str().unwrap();
         assert!(said.contains("Stopped by the owner before it started."), "{said}");
     }
+}
+
+/// A replay is a new order: an older halt of a run before it does not count while it is kept.
+#[tokio::test]
+async fn replay_of_a_halted_message_is_kept_and_starts_like_any_other() {
+    let bed = bed();
+    let of_first = |asked: &HaltCheck| -> Vec<TaskId> {
+        asked.tasks.iter().filter(|task| !task.as_str().contains('~')).cloned().collect()
+    };
+    bed.fakes.on::<CheckHalts>(move |(), asked| {
+        let by_task = of_first(&asked);
+        Ok(HaltCheckAnswer { halted: by_task.clone(), by_task, ..HaltCheckAnswer::default() })
+    });
+    refuse_all(&bed);
+    bed.telegram(1, "Fix the build").await;
+    assert_eq!(bed.event("1").await["state"], "refused");
+    bed.fakes.on::<CheckHalts>(move |(), asked| {
+        let by_task = of_first(&asked);
+        Ok(HaltCheckAnswer { held: true, by_task, ..HaltCheckAnswer::default() })
+    });
+    let id = bed.event("1").await["id"].as_str().unwrap().to_owned();
+    let path = format!("/api/events/{id}/replay");
+    assert_eq!(bed.post(&path, OPERATOR, &json!({})).await.0, 200);
+    bed.settle().await;
+    assert_eq!(bed.event("1").await["state"], "parked");
+    bed.fakes.on::<CheckHalts>(move |(), asked| {
+        Ok(HaltCheckAnswer { by_task: of_first(&asked), ..HaltCheckAnswer::default() })
+    });
+    bed.world.set(|answers| answers.approve = None);
+    bed.clock.advance(61_000);
+    pump(&bed).await;
+    assert_eq!(bed.event("1").await["state"], "running");
 }
 
 /// The same where both halts are there before the message is looked at.

@@ -12,7 +12,7 @@ use contracts::calls::skill_graph_loader::ListAgents;
 use contracts::calls::webhook_aggregator::{ListEndpoints, ListEvents, ListGateways};
 use contracts::event::{EventsQuery, Stage};
 use contracts::graph::VersionQuery;
-use contracts::halt::HaltRow;
+use contracts::halt::{HaltLevel, HaltList, HaltRow};
 use contracts::monitoring::Health;
 use futures_util::future::join_all;
 use futures_util::join;
@@ -145,16 +145,7 @@ async fn ask_services(client: &Client, status: &mut Status) {
     status.gateways = gateways.map(|list| list.gateways);
     status.endpoints =
         endpoints.map(|list| list.endpoints.into_iter().filter(|view| !view.local).collect());
-    status.halt = halts.map(|list| Halt {
-        all: list.all,
-        tasks: list.halts.iter().filter_map(halted_task).collect(),
-        in_force: list
-            .halts
-            .into_iter()
-            .filter(|halt| halt.resumed_at.is_none())
-            .map(halted)
-            .collect(),
-    });
+    status.halt = halts.map(halt);
     status.waiting = Waiting {
         approvals: assistant.as_ref().map(|known| known.pending),
         undelivered: assistant.as_ref().map(|known| known.undelivered),
@@ -164,6 +155,18 @@ async fn ask_services(client: &Client, status: &mut Status) {
     status.budget = assistant.and_then(|known| {
         known.budget.into_iter().find(|row| row.scope == "all" && row.window == "day")
     });
+}
+
+fn halt(list: HaltList) -> Halt {
+    let HaltList { all, halts } = list;
+    let tasks = halts.iter().filter_map(halted_task).collect();
+    let active = halts.into_iter().filter(|halt| halt.resumed_at.is_none());
+    let mut in_force: Vec<Halted> = active.map(halted).collect();
+    // The list has an end, and everything may be halted beyond it.
+    if all && !in_force.iter().any(|halt| halt.target == "all") {
+        in_force.insert(0, Halted { target: "all".to_owned(), level: HaltLevel::Accepted });
+    }
+    Halt { all, tasks, in_force }
 }
 
 fn halted(halt: HaltRow) -> Halted {

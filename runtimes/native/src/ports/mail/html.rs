@@ -26,23 +26,41 @@ const BLOCKS: [&str; 20] = [
     "tr",
     "ul",
 ];
-/// Elements whose content is not shown.
-const HIDDEN: [&str; 4] = ["script", "style", "template", "title"];
+/// Elements whose content has no tags.
+const RAW: [&str; 8] =
+    ["iframe", "noembed", "noframes", "script", "style", "textarea", "title", "xmp"];
+/// Those of them whose content is shown.
+const SHOWN_RAW: [&str; 2] = ["textarea", "xmp"];
+/// Not shown, whatever is within.
+const TEMPLATE: &str = "template";
 
 /// The text.
 pub(super) fn text(html: &str) -> String {
     let (mut shown, mut piece) = (Shown::default(), String::new());
-    let mut rest = html;
+    let (mut rest, mut templates) = (html, 0_usize);
     while let Some(at) = rest.find('<') {
         let (before, markup) = rest.split_at(at);
-        piece.push_str(before);
+        if templates == 0 {
+            piece.push_str(before);
+        }
         let (tag, behind) = read(markup);
         rest = behind;
         // Only tags that shape the text are passed on, without their attributes: what stands in
         // an attribute must not end a quotation.
         match tag {
-            Markup::Text => piece.push_str("&lt;"),
             Markup::Silent => {}
+            Markup::Tag { name, is_end } if name == TEMPLATE => {
+                templates = if is_end { templates.saturating_sub(1) } else { templates + 1 };
+            }
+            Markup::Tag { name, is_end: false } if RAW.contains(&name.as_str()) => {
+                let (inside, behind) = raw(rest, &name);
+                rest = behind;
+                if templates == 0 && SHOWN_RAW.contains(&name.as_str()) {
+                    piece.push_str(&inside.replace('<', "&lt;"));
+                }
+            }
+            _ if templates > 0 => {}
+            Markup::Text => piece.push_str("&lt;"),
             Markup::Tag { name, is_end } => match name.as_str() {
                 "blockquote" => {
                     shown.add(&piece);
@@ -52,12 +70,13 @@ pub(super) fn text(html: &str) -> String {
                 "br" => piece.push_str("<br>"),
                 "p" if is_end => piece.push_str("</p>"),
                 name if BLOCKS.contains(&name) => piece.push_str("<br>"),
-                name if HIDDEN.contains(&name) && !is_end => rest = behind_end(rest, name),
                 _ => {}
             },
         }
     }
-    piece.push_str(rest);
+    if templates == 0 {
+        piece.push_str(rest);
+    }
     shown.add(&piece);
     shown.lines.join("\n").trim_end().to_owned()
 }
@@ -85,9 +104,11 @@ fn read(markup: &str) -> (Markup, &str) {
         return (Markup::Silent, inner.split_once('>').map_or("", |(_, behind)| behind));
     }
     let is_end = inner.starts_with('/');
+    let behind = inner;
     let inner = inner.strip_prefix('/').unwrap_or(inner);
     if !inner.starts_with(|ch: char| ch.is_ascii_alphabetic()) {
-        return (Markup::Text, markup.get(1..).unwrap_or_default());
+        let comment = || inner.split_once('>').map_or("", |(_, behind)| behind);
+        return if is_end { (Markup::Silent, comment()) } else { (Markup::Text, behind) };
     }
     let is_of_name = |ch: char| !ch.is_ascii_whitespace() && !matches!(ch, '>' | '/');
     let length = inner.find(|ch| !is_of_name(ch)).unwrap_or(inner.len());
@@ -112,16 +133,21 @@ fn behind_attributes(attributes: &str) -> &str {
     ""
 }
 
-/// The text behind the end of an element without elements within.
-fn behind_end<'a>(rest: &'a str, name: &str) -> &'a str {
-    let mut rest = rest;
-    while let Some((_, behind)) = rest.split_once("</") {
-        if behind.get(..name.len()).is_some_and(|found| found.eq_ignore_ascii_case(name)) {
-            return behind_attributes(behind.get(name.len()..).unwrap_or_default());
+/// The content of an element whose content has no tags, and the text behind its end.
+fn raw<'a>(content: &'a str, name: &str) -> (&'a str, &'a str) {
+    let mut at = 0;
+    while let Some(found) = content.get(at..).and_then(|rest| rest.find("</")) {
+        let start = at + found;
+        let rest = content.get(start + 2..).unwrap_or_default();
+        let is_named = rest.get(..name.len()).is_some_and(|it| it.eq_ignore_ascii_case(name));
+        let behind = rest.get(name.len()..).unwrap_or_default();
+        let ends = |ch: char| ch.is_ascii_whitespace() || matches!(ch, '/' | '>');
+        if is_named && behind.starts_with(ends) {
+            return (content.get(..start).unwrap_or_default(), behind_attributes(behind));
         }
-        rest = behind;
+        at = start + 2;
     }
-    ""
+    (content, "")
 }
 
 /// Lines, with a mark each within quotations; at most one empty line after another.
@@ -184,6 +210,12 @@ mod html_text {
             "<script>document.write('</blockquote>')</script>x",
             "&#xe0f1;<br>x",
             "<title></blockquote></title>x",
+            "<style></stylex></blockquote></style>x",
+            "<xmp></blockquote></xmp>x",
+            "<textarea></blockquote></textarea>x",
+            "<iframe></blockquote></iframe>x",
+            "<template><template></template></blockquote></template>x",
+            "</ </blockquote>x",
         ] {
             let html = format!("Yes<blockquote>{inside} do it</blockquote>");
             let text = text(&html);
@@ -191,6 +223,7 @@ mod html_text {
             assert!(text.starts_with("Yes\n>") && text.ends_with("do it"), "{inside}: {text}");
         }
         assert_eq!(text("<a title=it's>x</a> <b>y</b>z 1 < 2 <3"), "x yz 1 < 2 <3");
+        assert_eq!(text("a <textarea>b < c</textarea> d<template>e<b>f</template>"), "a b < c d");
         assert_eq!(text("<head><title>T</title><meta a=\"b\"><body>x"), "x");
     }
 }

@@ -124,7 +124,11 @@ mod tests {
             let sent = of(&rich);
             prop_assert_eq!(bare(&sent), bare(&rich.text));
             for block in rich.spans.iter().filter(|span| matches!(span.mark, Mark::Pre(_))) {
-                prop_assert!(sent.contains(&rich.text[block.range.clone()]), "{}", sent);
+                let code = &rich.text[block.range.clone()];
+                // Words such as `~~~` open a block that the fence below is the code of.
+                let whole =
+                    if code.contains("```") { sent.replace(JOINER, "") } else { sent.clone() };
+                prop_assert!(whole.contains(code), "{}", sent);
             }
         }
     }
