@@ -188,10 +188,7 @@ pub struct EventData {
     /// The person was told that the agent is offline.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "is_false")]
     pub told_offline: bool,
-    /// It is kept until a halt of everything ends, and the person was told so.
-    #[serde(deserialize_with = "or_default", skip_serializing_if = "is_false")]
-    pub held: bool,
-    /// The number of the run that was kept first.
+    /// The number of the run that was first kept during a halt; the person was told so.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub held_from: Option<u32>,
     /// The question that the event is parked with.
@@ -307,7 +304,6 @@ mod tests {
             message: Some("fix it".into()),
             not_on: vec!["g1".into()],
             told_offline: true,
-            held: false,
             held_from: None,
             choice: None,
             answered: None,

@@ -244,9 +244,6 @@ fn refuse_what_cannot_start(who: Principal, request: &ApproveRequest, ruling: &m
     }
 }
 
-/// The addresses to ask the owner at. They are trusted from the aggregator only, because no other
-/// caller may send messages to a chat. Work without a conversation is asked of each approver
-/// directly; if none is known, the dashboard and the command line still show it.
 /// Condition of a hold: the task is new, and no halt that refuses its row would leave the hold
 /// behind. `?7` is the JSON of its columns.
 fn may_hold() -> String {
@@ -254,6 +251,9 @@ fn may_hold() -> String {
     format!("NOT {halted} AND NOT EXISTS (SELECT 1 FROM approvals a WHERE a.task = ?1)")
 }
 
+/// The addresses to ask the owner at. They are trusted from the aggregator only, because no other
+/// caller may send messages to a chat. Work without a conversation is asked of each approver
+/// directly; if none is known, the dashboard and the command line still show it.
 async fn whom_to_ask(
     deps: &Deps,
     who: Principal,
@@ -350,7 +350,7 @@ impl Draft {
                  o ->> 'policies', c ->> 'monitoring', ?7, c ->> 'by', ?8, o ->> 'decidedAt', o ->> 'decidedBy', o ->> 'validUntil', ?6,
                  c ->> 'channel', c ->> 'event', c ->> 'ask', c ->> 'run', c ->> 'pattern', c ->> 'public'
              FROM turned WHERE true ON CONFLICT (task) DO NOTHING",
-            halted = store::HALTED,
+            halted = halt_scope::of_task(),
             scope_halted = halt_scope::of_columns("?5"),
             too_many = stake::too_many("?5", "?7")
         );

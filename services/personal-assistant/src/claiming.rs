@@ -1,8 +1,9 @@
 //! The statements of a claim. Each checks its conditions where it writes: no halt, the same digest,
 //! still valid, no other live claim, and the money held.
 
+use crate::halt_scope;
 use crate::ledger;
-use crate::store::{HALTED, NEWEST_CLAIM, ROW};
+use crate::store::{NEWEST_CLAIM, ROW};
 use contracts::Micros;
 use platform::ports::Statement;
 use platform::secret::digest_hex;
@@ -95,8 +96,9 @@ fn insert_claim(epoch: Option<u32>) -> String {
     format!(
         "INSERT INTO claim (token_hash, task, seq, at)
          SELECT ?2, ?1, (SELECT COALESCE(MAX(c.seq), 0) + 1 FROM claim c WHERE c.task = ?1), ?3 FROM approvals a
-         WHERE {} AND a.task = ?1 AND NOT {HALTED} AND EXISTS (SELECT 1 FROM hold h WHERE h.task = ?1 AND h.exp > ?3)",
-        claimable("?4", "?5", epoch)
+         WHERE {} AND a.task = ?1 AND NOT {} AND EXISTS (SELECT 1 FROM hold h WHERE h.task = ?1 AND h.exp > ?3)",
+        claimable("?4", "?5", epoch),
+        halt_scope::of_task()
     )
 }
 
@@ -105,7 +107,8 @@ fn insert_claim(epoch: Option<u32>) -> String {
 fn take_over(epoch: Option<u32>) -> String {
     format!(
         "UPDATE approvals AS a SET state = 'claimed', lease_until = ?6
-         WHERE {} AND NOT {HALTED} AND EXISTS (SELECT 1 FROM claim c WHERE c.task = ?1 AND c.token_hash = ?2) RETURNING id",
-        claimable("?4", "?5", epoch)
+         WHERE {} AND NOT {} AND EXISTS (SELECT 1 FROM claim c WHERE c.task = ?1 AND c.token_hash = ?2) RETURNING id",
+        claimable("?4", "?5", epoch),
+        halt_scope::of_task()
     )
 }

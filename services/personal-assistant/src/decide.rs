@@ -9,8 +9,8 @@ use crate::actor::{actor, check_text};
 use crate::authority::Authority;
 use crate::ledger::{self, Amounts, Reserve, Shortfall};
 use crate::policy::QUESTION;
-use crate::store::{self, Answers, ApprovalRow, CLAIM_WINDOW_MS, HALTED, SKEW_MS};
-use crate::{Deps, ask, audit, owner, person, stake, tool_rules, unknown};
+use crate::store::{self, Answers, ApprovalRow, CLAIM_WINDOW_MS, SKEW_MS};
+use crate::{Deps, ask, audit, halt_scope, owner, person, stake, tool_rules, unknown};
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use contracts::approval::{Approval, ApprovalState, Choice, DecideRequest, Decision, Extent};
@@ -246,7 +246,8 @@ fn compare_and_set(
     // Rejecting needs no money and is allowed during a halt.
     let may = match word.decision {
         Decision::Approve => format!(
-            "NOT {HALTED} AND EXISTS (SELECT 1 FROM hold h WHERE h.task = ?1 AND h.attempt = ?5 AND h.exp > ?4)"
+            "NOT {} AND EXISTS (SELECT 1 FROM hold h WHERE h.task = ?1 AND h.attempt = ?5 AND h.exp > ?4)",
+            halt_scope::of_task()
         ),
         Decision::Reject => "true".to_owned(),
     };

@@ -2,8 +2,8 @@
 //!
 //! A halt is one row, durable before the response. Every statement that starts work checks it, so a
 //! halt takes effect without delay, even for a task that does not exist yet. Runs of
-//! this process are stopped before the row is written, and a halt that storage refuses is kept in
-//! memory.
+//! this process are stopped before the row is written, and a halt of a task or of all that storage
+//! refuses is kept in memory.
 
 use crate::actor::{actor, check_text};
 use crate::authority::Authority;
@@ -226,14 +226,12 @@ fn in_force(target: &str, order: &Order) -> Statement {
 }
 
 /// Marks a repeated halt as stopped if its task no longer runs.
-fn stopped_meanwhile(task: &str, target: &str, now_ms: i64) -> Statement {
-    sql!(
-        "UPDATE halt SET level = 'stopped' WHERE target = ?1 AND resumed_at IS NULL AND level = 'accepted'
-         AND NOT EXISTS (SELECT 1 FROM approvals a WHERE a.task = ?2 AND a.state = 'claimed' AND a.lease_until > ?3)",
-        target,
-        task,
-        now_ms
-    )
+fn stopped_meanwhile(target: &str, now_ms: i64) -> Statement {
+    let text = format!(
+        "UPDATE halt SET level = 'stopped' WHERE target = ?1 AND resumed_at IS NULL AND level = 'accepted' AND {}",
+        halt_scope::has_ended("?1", "?2")
+    );
+    sql!(text, target, now_ms)
 }
 
 /// 202 for a new halt with work to stop or prevent; 200 if it is already stopped.
@@ -258,8 +256,8 @@ async fn halt_task(
     );
     let mirror = ask::mirror_where("q.task = ?1 OR q.run = ?1", task.as_str(), now_ms);
     // A run that has ended or was refused is already stopped.
-    let level = "CASE WHEN EXISTS (SELECT 1 FROM approvals a WHERE 'task:' || a.task = ?2 AND a.state IN ('consumed', 'rejected', 'expired', 'cancelled')) THEN 'stopped' ELSE 'accepted' END";
-    let again = stopped_meanwhile(task.as_str(), &target, now_ms);
+    let level = "CASE WHEN EXISTS (SELECT 1 FROM approvals a WHERE a.task = substr(?2, 6) AND a.state IN ('consumed', 'rejected', 'expired', 'cancelled')) THEN 'stopped' ELSE 'accepted' END";
+    let again = stopped_meanwhile(&target, now_ms);
     let [halt, entry] = write(deps, &target, order, level);
     let batch = vec![
         again,
@@ -313,20 +311,13 @@ struct Cancelled {
     task: String,
 }
 
-/// Whether a claimed task still runs: its lease is renewed as long as it does.
-fn running(now: &str) -> String {
-    format!(
-        "EXISTS (SELECT 1 FROM approvals a WHERE a.state = 'claimed' AND a.lease_until IS NOT NULL AND a.lease_until > {now})"
-    )
-}
-
 /// Confirms a halt once no claimed task of it runs. That of a task waits for the task to be known.
 /// Called by the tick.
 pub(crate) async fn confirm_all(deps: &Deps) -> ApiResult<()> {
     let text = format!(
         "UPDATE halt SET level = 'stopped' WHERE resumed_at IS NULL AND level = 'accepted'
          AND CASE WHEN target = 'all' THEN NOT {} WHEN target LIKE 'task:%' THEN {} ELSE NOT {} END RETURNING id",
-        running("?1"),
+        halt_scope::any_runs("?1"),
         halt_scope::has_ended("halt.target", "?1"),
         halt_scope::runs("halt.target", "?1")
     );
@@ -338,7 +329,8 @@ pub(crate) async fn confirm_all(deps: &Deps) -> ApiResult<()> {
 
 async fn halt_all(deps: &Deps, order: &Order) -> ApiResult<(HaltAnswer, StatusCode)> {
     // `?5` is the time of the halt.
-    let level = format!("CASE WHEN {} THEN 'accepted' ELSE 'stopped' END", running("?5"));
+    let level =
+        format!("CASE WHEN {} THEN 'accepted' ELSE 'stopped' END", halt_scope::any_runs("?5"));
     let affected = sql!(
         "SELECT event_id AS id FROM approvals WHERE state IN ('approved', 'claimed') AND event_id IS NOT NULL ORDER BY requested_at DESC LIMIT ?1",
         WAKE_MAX
@@ -366,7 +358,8 @@ struct Event {
     id: String,
 }
 
-/// `POST /api/resume`: ends one task's halt, or the halt of all. Cancelled work stays cancelled. An
+/// `POST /api/resume`: ends the halt of a task, of an agent, of an endpoint or of all. Cancelled work
+/// stays cancelled. An
 /// approver ends the halts of his endpoint; those of the owner and of other endpoints stay.
 pub async fn resume(
     State(deps): State<Deps>,

@@ -103,20 +103,38 @@ fn targets(agent: &str, event: &str) -> String {
     )
 }
 
-/// Condition: work that a halt of this target covers runs, at the time `now`.
-pub fn runs(target: &str, now: &str) -> String {
+/// Condition: everything, task `?1`, the run that asks by it, or the agent or the endpoint of
+/// either is halted. Part of every statement that starts work.
+pub fn of_task() -> String {
+    let run = "(SELECT asks.run FROM approvals asks WHERE asks.task = ?1)";
     format!(
-        "EXISTS (SELECT 1 FROM approvals a WHERE a.state = 'claimed' AND a.lease_until IS NOT NULL AND a.lease_until > {now} AND {target} IN {})",
-        targets("a.agent", "a.event_id")
+        "EXISTS (SELECT 1 FROM halt t WHERE t.resumed_at IS NULL AND (t.target IN ('all', 'task:' || ?1, 'task:' || {run})
+             OR EXISTS (SELECT 1 FROM approvals w WHERE w.task IN (?1, {run}) AND t.target IN {})))",
+        targets("w.agent", "w.event_id")
     )
+}
+
+/// Condition on a row `a` of `approvals`: it is a run that goes on at the time `now`. Its lease is
+/// renewed as long as it does.
+fn goes_on(now: &str) -> String {
+    format!("a.state = 'claimed' AND a.lease_until IS NOT NULL AND a.lease_until > {now}")
+}
+
+/// Condition: any work runs at the time `now`.
+pub fn any_runs(now: &str) -> String {
+    format!("EXISTS (SELECT 1 FROM approvals a WHERE {})", goes_on(now))
+}
+
+/// Condition: work that a halt of this agent or endpoint covers runs, at the time `now`.
+pub fn runs(target: &str, now: &str) -> String {
+    let covered = targets("a.agent", "a.event_id");
+    format!("EXISTS (SELECT 1 FROM approvals a WHERE {} AND {target} IN {covered})", goes_on(now))
 }
 
 /// Condition: the task of this target is known and does not run at the time `now`.
 pub fn has_ended(target: &str, now: &str) -> String {
     let of_task = format!("SELECT 1 FROM approvals a WHERE a.task = substr({target}, 6)");
-    format!(
-        "EXISTS ({of_task}) AND NOT EXISTS ({of_task} AND a.state = 'claimed' AND a.lease_until IS NOT NULL AND a.lease_until > {now})"
-    )
+    format!("EXISTS ({of_task}) AND NOT EXISTS ({of_task} AND {})", goes_on(now))
 }
 
 /// The halted targets that these tasks have beside themselves: rows of [`OfTask`].

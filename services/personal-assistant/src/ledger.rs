@@ -151,7 +151,7 @@ pub fn reserve(order: Reserve<'_>, guard: &str) -> Statement {
                    + (SELECT COALESCE(SUM(h.amt_u), 0) FROM hold h WHERE h.scope = k.value AND h.exp > ?5) > b.limit_u))
            AND NOT EXISTS (SELECT 1 FROM hold own WHERE own.task = ?1)
            AND NOT {halted} AND {guard}",
-        halted = crate::store::HALTED
+        halted = crate::halt_scope::of_task()
     );
     Statement::new(text)
         .bind(order.task)
@@ -172,7 +172,7 @@ pub fn begin(task: &str, amount: Micros, now_ms: i64, guard: &str) -> Statement 
         "UPDATE hold SET exp = {BEGUN}, amt_u = ?2, limit_u = ?2
          WHERE task = ?1 AND exp > 0 AND NOT {halted} AND {guard}
            AND (exp > ?3 OR ?2 = 0 OR COALESCE({room} >= ?2, false))",
-        halted = crate::store::HALTED,
+        halted = crate::halt_scope::of_task(),
         room = room("?1", "?3", "?1"),
     );
     Statement::new(text).bind(task).bind(amount).bind(now_ms)
@@ -223,7 +223,7 @@ pub fn top_up(order: TopUp<'_>, guard: &str) -> Statement {
          WHERE task = ?1 AND exp > ?5 AND COALESCE(limit_u, amt_u) < ?2 AND COALESCE({room} >= ?2, false)
            AND NOT {halted} AND {guard} RETURNING limit_u",
         room = room("?1", "?5", "?1, ?4"),
-        halted = crate::store::HALTED,
+        halted = crate::halt_scope::of_task(),
     );
     Statement::new(text)
         .bind(order.task)

@@ -1,5 +1,5 @@
-//! Notices of the budget: approvers are told once in their chats when half of a day's or a month's
-//! budget is spent, when four fifths are, and when all of it is.
+//! Notices of the budget: approvers are told once in their chats when half of the budget of a day,
+//! a week or a month is spent, when four fifths are, and when all of it is.
 //!
 //! A notice names shares and no amounts: an approver of one chat may not see the spending of the
 //! others. The outbox sends an id once, so that a notice is sent once although several look.

@@ -4,9 +4,9 @@
 //! goes on.
 
 use crate::cut_off::{self, Last};
-use crate::store::{self, Answers, ApprovalRow, HALTED, NEWEST_CLAIM, SKEW_MS};
+use crate::store::{self, Answers, ApprovalRow, NEWEST_CLAIM, SKEW_MS};
 use crate::top_up::{self, Cost, Word};
-use crate::{Deps, claim, ledger};
+use crate::{Deps, claim, halt_scope, ledger};
 use axum::Json;
 use axum::extract::{Path, State};
 use contracts::task::{LEASE_MS, RenewAnswer, RenewClaimRequest, RenewedRequest, StopCause};
@@ -134,7 +134,8 @@ fn lease(task: &str, now_ms: i64) -> Statement {
     sql!(
         format!(
             "UPDATE approvals SET lease_until = MAX(lease_until, ?2)
-             WHERE task = ?1 AND state = 'claimed' AND lease_until IS NOT NULL AND NOT {HALTED} RETURNING id"
+             WHERE task = ?1 AND state = 'claimed' AND lease_until IS NOT NULL AND NOT {} RETURNING id",
+            halt_scope::of_task()
         ),
         task,
         now_ms + LEASE_MS + SKEW_MS

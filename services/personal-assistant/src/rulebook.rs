@@ -256,9 +256,11 @@ fn difference(before: &Policy, after: &Policy) -> ApiResult<Map<String, Value>> 
         _ => Err(store::unreadable("rules")),
     };
     let (before, after) = (members(before)?, members(after)?);
-    // The hash is another one with each change.
-    let differ =
-        after.into_iter().filter(|(name, value)| name != "hash" && before.get(name) != Some(value));
+    // The others follow from the settings and from where they were changed.
+    let is_setting = |name: &str| !["hash", "changed", "fromFile"].contains(&name);
+    let differ = after
+        .into_iter()
+        .filter(|(name, value)| is_setting(name) && before.get(name) != Some(value));
     Ok(differ
         .map(|(name, value)| {
             let old = before.get(&name).cloned().unwrap_or_default();

@@ -8,7 +8,7 @@
 //! | `delivery`, `button` | where the owner was asked, and what the buttons there mean | `approve`, `ask` |
 //! | `budget`, `budget_rule`, `hold`, `posted` | the ledger | `ledger`, `budget`, `settle`, `cut_off` |
 //! | `claim` | who claimed an approval, and the cost of that run so far | `claim`, `renew` |
-//! | `halt` | halts, in force while `resumed_at` is null | `halt` |
+//! | `halt` | halts, in force while `resumed_at` is null | `halt`, `halt_check` |
 //! | `person` | the names of approvers who decided | `person` |
 //! | `personal_context` | the owner's rules, one row each that was set | `rulebook`, `context` |
 //! | `audit`, `audit_seal` | who decided and changed what, as a chain | `audit` |
@@ -18,6 +18,7 @@
 //!
 //! Nothing of these has a lifetime: what ends, ends because a time in the row has passed.
 
+use crate::halt_scope;
 use crate::person;
 use crate::policy::{QUESTION, TOOL_CALL, id};
 use contracts::approval::{Approval, ApprovalState, Choice, MonitoringLevel};
@@ -40,12 +41,6 @@ pub const SKEW_MS: i64 = 5_000;
 
 /// The name of the last change of the rules, in a statement.
 pub const REVISION: &str = "(SELECT value FROM personal_context WHERE name = 'revision')";
-
-/// True while everything, task `?1`, the run that asks by it, or the agent or the endpoint of
-/// either is halted. Part of every statement that starts work.
-pub const HALTED: &str = "EXISTS (SELECT 1 FROM halt t WHERE t.resumed_at IS NULL AND (t.target IN ('all', 'task:' || ?1, 'task:' || (SELECT asks.run FROM approvals asks WHERE asks.task = ?1))
-    OR EXISTS (SELECT 1 FROM approvals w WHERE w.task IN (?1, (SELECT asks.run FROM approvals asks WHERE asks.task = ?1))
-        AND t.target IN ('agent:' || lower(w.agent), 'endpoint:' || substr(w.event_id, 1, length(w.event_id) - 27)))))";
 
 /// The columns of an [`ApprovalRow`], with the decider's name.
 pub const ROW: &str = "approvals.*, (SELECT p.name FROM person p WHERE p.actor = approvals.decided_by) AS decided_name, (SELECT COUNT(*) FROM person) AS persons";
@@ -278,9 +273,9 @@ pub async fn approval(sql: &dyn Sql, id: &str) -> ApiResult<ApprovalRow> {
     sql.one(approval_by_id(id)).await?.ok_or_else(no_approval)
 }
 
-/// Whether everything or the task is halted; the column is `halted`.
+/// Whether a halt covers the task; the column is `halted`.
 pub fn halted(task: &str) -> Statement {
-    Statement::new(format!("SELECT {HALTED} AS halted")).bind(task)
+    Statement::new(format!("SELECT {} AS halted", halt_scope::of_task())).bind(task)
 }
 
 /// The rows of a batch, in the order of its statements.

@@ -78,7 +78,7 @@ async fn replay_compares_the_rules_in_force_with_what_was_decided() {
     assert_eq!(bed.post(VIEWER, "/api/policy/replay", json!({})).await.0, 403);
 }
 
-/// The rules of 5,000 requests and 200 rules, in one process: figures for docs/rules.md.
+/// The rules of 2,000 requests and 200 rules, in one process: figures for docs/rules.md.
 #[tokio::test]
 #[ignore = "a measurement: run it with --ignored --nocapture"]
 #[expect(clippy::disallowed_methods, reason = "it measures by the machine's clock")]

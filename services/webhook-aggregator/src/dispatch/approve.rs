@@ -34,7 +34,7 @@ pub(super) async fn routed(deps: &Deps, event: &StoredEvent) -> Result<Step, Sto
     let now = deps.clock.now_ms();
     let halts = halts_of(event, &agent);
     // Asking for approval during a halt would be refused, and recorded, each time.
-    if event.data.held {
+    if event.data.held_from.is_some() {
         let halted = deps.calls.ask::<CheckHalts>(&(), &halts).await?;
         if let Some(step) = still_held(event, &halted, now) {
             return Ok(step);
@@ -51,8 +51,7 @@ pub(super) async fn routed(deps: &Deps, event: &StoredEvent) -> Result<Step, Sto
         let halted = deps.calls.ask::<CheckHalts>(&(), &halts).await?;
         // A halt of this task ends it, whatever else is halted. One of everything, of its agent or
         // of its endpoint keeps it, even if it has just been lifted.
-        let keeps = halted.all || halted.held || halted.halted.is_empty();
-        if keeps && halted.by_task.is_empty() {
+        if halted.by_task.is_empty() {
             return Ok(held(event, &agent, &halted, now));
         }
     }
@@ -135,7 +134,7 @@ fn held(event: &StoredEvent, agent: &AgentId, halted: &HaltCheckAnswer, now_ms: 
     let patch = Patch {
         new_run: true,
         reason: Some(ErrorCode::Halted.as_str().to_owned()),
-        data: Some(EventData { held: true, held_from, ..event.data.clone() }),
+        data: Some(EventData { held_from, ..event.data.clone() }),
         ..say(event, None, &text, false)
     };
     let stage = if is_apart { Stage::Parked } else { Stage::Routed };
