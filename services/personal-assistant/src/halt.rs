@@ -228,8 +228,8 @@ fn in_force(target: &str, order: &Order) -> Statement {
 /// Marks a repeated halt as stopped if its task no longer runs.
 fn stopped_meanwhile(target: &str, now_ms: i64) -> Statement {
     let text = format!(
-        "UPDATE halt SET level = 'stopped' WHERE target = ?1 AND resumed_at IS NULL AND level = 'accepted' AND {}",
-        halt_scope::has_ended("?1", "?2")
+        "UPDATE halt SET level = 'stopped' WHERE target = ?1 AND resumed_at IS NULL AND level = 'accepted' AND NOT {}",
+        halt_scope::task_runs("?1", "?2")
     );
     sql!(text, target, now_ms)
 }

@@ -131,10 +131,18 @@ pub fn runs(target: &str, now: &str) -> String {
     format!("EXISTS (SELECT 1 FROM approvals a WHERE {} AND {target} IN {covered})", goes_on(now))
 }
 
+/// Condition: the task of this target runs at the time `now`.
+pub fn task_runs(target: &str, now: &str) -> String {
+    format!("EXISTS ({} AND {})", of_target(target), goes_on(now))
+}
+
 /// Condition: the task of this target is known and does not run at the time `now`.
 pub fn has_ended(target: &str, now: &str) -> String {
-    let of_task = format!("SELECT 1 FROM approvals a WHERE a.task = substr({target}, 6)");
-    format!("EXISTS ({of_task}) AND NOT EXISTS ({of_task} AND {})", goes_on(now))
+    format!("EXISTS ({}) AND NOT {}", of_target(target), task_runs(target, now))
+}
+
+fn of_target(target: &str) -> String {
+    format!("SELECT 1 FROM approvals a WHERE a.task = substr({target}, 6)")
 }
 
 /// The halted targets that these tasks have beside themselves: rows of [`OfTask`].
