@@ -121,6 +121,9 @@ pub struct Page {
     pub has_more: bool,
 }
 
+/// Beginnings of a subject by which programs say that a message is passed on, in lower case.
+pub const FORWARD_MARKS: [&str; 5] = ["fwd:", "fw:", "wg:", "tr:", "rv:"];
+
 /// A file of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FilePlace {
@@ -149,8 +152,9 @@ pub struct Received {
     pub from: Option<String>,
     /// The name beside it.
     pub from_name: Option<String>,
-    /// The addresses of its one header `To` and its one header `Cc`, in lower case; empty where
-    /// there are several of either, of which a server that checks them may have seen others.
+    /// The addresses of its one header `To`, in lower case; empty where there are several, of which
+    /// a server that checks them may have seen others. `Cc` is left out: a signature need not cover
+    /// a header that the writer did not set, so another person can add one.
     pub to: Vec<String>,
     pub subject: String,
     /// The first header `Authentication-Results`, on one line.

@@ -299,11 +299,14 @@ impl Reader<'_> {
         let code = self.code.take().unwrap_or_default();
         if let Some(Open { from, kind: Kind::Inline(mark, _) }) = self.open.pop() {
             let code = code.strip_suffix('\n').unwrap_or(&code);
-            match &mark {
-                // A block of nothing but a word behind its fence.
-                Mark::Pre(language) if code.trim().is_empty() => self.out.push(&language.clone()),
-                _ => self.out.push(code),
-            }
+            // In a block of nothing but a word behind its fence, that is the code.
+            let (code, mark) = match &mark {
+                Mark::Pre(word) if code.trim().is_empty() => {
+                    (word.as_str(), Mark::Pre(String::new()))
+                }
+                _ => (code, mark.clone()),
+            };
+            self.out.push(code);
             self.out.mark(from, mark);
         }
         self.drop_but_line_end(range.end);

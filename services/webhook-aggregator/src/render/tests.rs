@@ -12,9 +12,7 @@ fn letters(text: &str) -> String {
 /// Everything that a reader finds: the text, with languages and addresses.
 fn all_letters(rich: &Rich) -> usize {
     let hidden = rich.spans.iter().map(|span| match &span.mark {
-        Mark::Pre(language) if rich.text.get(span.range.clone()) != Some(language) => {
-            letters(language).len()
-        }
+        Mark::Pre(language) => letters(language).len(),
         _ => 0,
     });
     letters(&rich.text).len() + hidden.sum::<usize>()

@@ -27,20 +27,22 @@ const BLOCKS: [&str; 20] = [
     "ul",
 ];
 /// Elements whose content has no tags.
-const RAW: [&str; 8] =
-    ["iframe", "noembed", "noframes", "script", "style", "textarea", "title", "xmp"];
+const RAW: [&str; 9] =
+    ["iframe", "noembed", "noframes", "noscript", "script", "style", "textarea", "title", "xmp"];
+/// All behind its beginning is text.
+const PLAIN: &str = "plaintext";
 /// Those of them whose content is shown.
 const SHOWN_RAW: [&str; 2] = ["textarea", "xmp"];
 /// Not shown, whatever is within.
-const TEMPLATE: &str = "template";
+const HIDDEN: [&str; 2] = ["select", "template"];
 
 /// The text.
 pub(super) fn text(html: &str) -> String {
     let (mut shown, mut piece) = (Shown::default(), String::new());
-    let (mut rest, mut templates) = (html, 0_usize);
+    let (mut rest, mut hidden) = (html, Vec::<String>::new());
     while let Some(at) = rest.find('<') {
         let (before, markup) = rest.split_at(at);
-        if templates == 0 {
+        if hidden.is_empty() {
             piece.push_str(before);
         }
         let (tag, behind) = read(markup);
@@ -49,17 +51,24 @@ pub(super) fn text(html: &str) -> String {
         // an attribute must not end a quotation.
         match tag {
             Markup::Silent => {}
-            Markup::Tag { name, is_end } if name == TEMPLATE => {
-                templates = if is_end { templates.saturating_sub(1) } else { templates + 1 };
+            Markup::Tag { name, is_end: false } if HIDDEN.contains(&name.as_str()) => {
+                hidden.push(name);
+            }
+            Markup::Tag { name, is_end: true } if hidden.last() == Some(&name) => {
+                hidden.pop();
+            }
+            Markup::Tag { name, is_end: false } if name == PLAIN => {
+                piece.push_str(&rest.replace('<', "&lt;"));
+                rest = "";
             }
             Markup::Tag { name, is_end: false } if RAW.contains(&name.as_str()) => {
                 let (inside, behind) = raw(rest, &name);
                 rest = behind;
-                if templates == 0 && SHOWN_RAW.contains(&name.as_str()) {
+                if hidden.is_empty() && SHOWN_RAW.contains(&name.as_str()) {
                     piece.push_str(&inside.replace('<', "&lt;"));
                 }
             }
-            _ if templates > 0 => {}
+            _ if !hidden.is_empty() => {}
             Markup::Text => piece.push_str("&lt;"),
             Markup::Tag { name, is_end } => match name.as_str() {
                 "blockquote" => {
@@ -74,7 +83,7 @@ pub(super) fn text(html: &str) -> String {
             },
         }
     }
-    if templates == 0 {
+    if hidden.is_empty() {
         piece.push_str(rest);
     }
     shown.add(&piece);
@@ -213,6 +222,8 @@ mod html_text {
             "<style></stylex></blockquote></style>x",
             "<xmp></blockquote></xmp>x",
             "<textarea></blockquote></textarea>x",
+            "<noscript></blockquote></noscript>x",
+            "<select></blockquote></select>x",
             "<iframe></blockquote></iframe>x",
             "<template><template></template></blockquote></template>x",
             "</ </blockquote>x",
@@ -224,6 +235,7 @@ mod html_text {
         }
         assert_eq!(text("<a title=it's>x</a> <b>y</b>z 1 < 2 <3"), "x yz 1 < 2 <3");
         assert_eq!(text("a <textarea>b < c</textarea> d<template>e<b>f</template>"), "a b < c d");
+        assert_eq!(text("<blockquote>a <plaintext></blockquote>b"), "> a </blockquote>b");
         assert_eq!(text("<head><title>T</title><meta a=\"b\"><body>x"), "x");
     }
 }

@@ -142,7 +142,16 @@ impl Session {
             let read = match self.content(listed.uid, is_whole).await? {
                 // It is gone by now.
                 Content::Gone => continue,
-                Content::Here(raw) => read(&self.reader, raw, is_whole).await,
+                Content::Here(raw) => match read(&self.reader, raw, is_whole).await {
+                    Ok(read) => read,
+                    // As one that the server keeps back: those before it are taken first.
+                    Err(_) if !page.messages.is_empty() => {
+                        page.has_more = true;
+                        break;
+                    }
+                    Err(error) if gives_up => kept(&page, listed.uid, &error.detail),
+                    Err(error) => return Err(error),
+                },
                 Content::Kept(_) if !page.messages.is_empty() => {
                     page.has_more = true;
                     break;
@@ -182,7 +191,7 @@ impl Session {
                 return Err(unavailable(format!("the server keeps a message back: {why}")));
             }
         };
-        Ok(self.reader.file(raw, file.number).await)
+        self.reader.file(raw, file.number).await
     }
 
     async fn search(&mut self, command: &str) -> PortResult<Vec<u32>> {
@@ -318,17 +327,17 @@ impl Session {
 /// A message that the server does not hand over, so that those behind it are read.
 fn kept(page: &Page, uid: u32, why: &str) -> Received {
     let digest = platform::secret::digest_hex(format!("{}.{uid}", page.validity).as_bytes());
-    let broken = Some(format!("The mail server keeps this message back: {why}"));
+    let broken = Some(format!("This message was not to be had: {why}"));
     Received { digest, broken, ..Received::default() }
 }
 
 /// Reads a message apart from the others: one that cannot be read must not hold up those behind it.
-async fn read(reader: &Reader, raw: Vec<u8>, is_whole: bool) -> Received {
+async fn read(reader: &Reader, raw: Vec<u8>, is_whole: bool) -> PortResult<Received> {
     let beginning = String::from_utf8_lossy(raw.get(..4096).unwrap_or(&raw)).into_owned();
     let digest = platform::secret::digest_hex(&raw);
-    let read = reader.message(raw, is_whole).await;
+    let read = reader.message(raw, is_whole).await?;
     let broken = Received { broken: Some(beginning), ..Received::default() };
-    Received { digest, ..read.unwrap_or(broken) }
+    Ok(Received { digest, ..read.unwrap_or(broken) })
 }
 
 /// A text between quotation marks, as a command takes it.

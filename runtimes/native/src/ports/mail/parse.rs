@@ -13,6 +13,11 @@ const REFERENCES_MAX: usize = 20;
 const FILES_MAX: usize = 64;
 /// Maximum addresses of a message that are looked at.
 const READERS_MAX: usize = 200;
+/// Maximum bytes of an id, of an address and of the header with the server's word (a longer one
+/// counts as none): what is handed to the server must not grow with the message.
+const ID_BYTES_MAX: usize = 250;
+const ADDRESS_BYTES_MAX: usize = 254;
+const HEADER_BYTES_MAX: usize = 8_192;
 /// Maximum characters of a text.
 const TEXT_CHARS_MAX: usize = 100_000;
 /// Values of `Precedence` by which programs and lists name themselves.
@@ -47,7 +52,8 @@ pub(super) fn message(raw: &[u8], is_whole: bool) -> Option<Received> {
         from_name,
         to: readers(&message),
         subject,
-        authentication: raw_header(&message, "authentication-results"),
+        authentication: raw_header(&message, "authentication-results")
+            .filter(|header| header.len() <= HEADER_BYTES_MAX),
         bounce,
         text: words.own,
         quoted: words.quoted,
@@ -78,32 +84,27 @@ fn sender(message: &Message<'_>) -> (Option<String>, Option<String>) {
     };
     let [address] = addresses.as_slice() else { return (None, None) };
     let name = address.name.as_deref().map(line).filter(|name| !name.is_empty());
-    (address.address.as_deref().map(|address| address.trim().to_lowercase()), name)
+    let address = address.address.as_deref().map(|address| address.trim().to_lowercase());
+    (address.filter(|address| address.len() <= ADDRESS_BYTES_MAX), name)
 }
 
-/// The addresses that it names as its readers.
+/// The addresses of its one header `To`.
 fn readers(message: &Message<'_>) -> Vec<String> {
-    let mut found = Vec::new();
-    for name in [HeaderName::To, HeaderName::Cc] {
-        let headers: Vec<_> = message.header_values(name).collect();
-        let addresses = match headers.as_slice() {
-            [] => continue,
-            [HeaderValue::Address(addresses)] => addresses,
-            _ => return Vec::new(),
-        };
-        let named = addresses.iter().filter_map(|one| one.address.as_deref());
-        found.extend(named.take(READERS_MAX).map(|address| address.trim().to_lowercase()));
-    }
-    found
+    let headers: Vec<_> = message.header_values(HeaderName::To).collect();
+    let [HeaderValue::Address(addresses)] = headers.as_slice() else { return Vec::new() };
+    let named = addresses.iter().filter_map(|one| one.address.as_deref());
+    let named = named.map(|address| address.trim().to_lowercase());
+    named.filter(|address| address.len() <= ADDRESS_BYTES_MAX).take(READERS_MAX).collect()
 }
 
 /// The ids of a header.
 fn ids(header: Option<&HeaderValue<'_>>) -> Vec<String> {
-    match header {
-        Some(HeaderValue::Text(id)) => vec![id.to_string()],
-        Some(HeaderValue::TextList(ids)) => ids.iter().map(ToString::to_string).collect(),
+    let ids: Vec<&str> = match header {
+        Some(HeaderValue::Text(id)) => vec![id],
+        Some(HeaderValue::TextList(ids)) => ids.iter().map(AsRef::as_ref).collect(),
         _ => Vec::new(),
-    }
+    };
+    ids.into_iter().filter(|id| id.len() <= ID_BYTES_MAX).map(str::to_owned).collect()
 }
 
 fn references(message: &Message<'_>) -> Vec<String> {
@@ -208,7 +209,8 @@ fn bounce(message: &Message<'_>) -> Option<Bounce> {
         }
         _ => None,
     })?;
-    Some(Bounce { message_id, recipient, why: line(&why) })
+    let is_sane = message_id.len() <= ID_BYTES_MAX && recipient.len() <= ADDRESS_BYTES_MAX;
+    is_sane.then(|| Bounce { message_id, recipient, why: line(&why) })
 }
 
 /// The first field of this name, on one line.

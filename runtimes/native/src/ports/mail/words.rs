@@ -1,6 +1,8 @@
 //! The writer's own words of a text, apart from a signature, from earlier messages that were quoted
 //! and from words that were passed on.
 
+use platform::ports::mail::FORWARD_MARKS;
+
 /// Lines in which an earlier message is introduced, at most.
 const INTRODUCTION_LINES: usize = 3;
 /// Lines that begin the headers of an earlier message, as programs of mail write them.
@@ -20,6 +22,8 @@ const FIRST_HEADERS: [&str; 14] = [
     "发件人：",
     "差出人:",
 ];
+/// Characters of a rule beside words.
+const RULE_CHARS_MIN: usize = 2;
 /// Maximum characters of the name of a header.
 const HEADER_CHARS_MAX: usize = 20;
 /// Ends of a line that introduces quoted words.
@@ -86,7 +90,7 @@ pub(super) struct Words {
 /// Whether a subject says that a message is passed on.
 pub(super) fn is_forward(subject: &str) -> bool {
     let subject = subject.to_lowercase();
-    ["fwd:", "fw:", "wg:", "tr:", "rv:"].iter().any(|mark| subject.starts_with(mark))
+    FORWARD_MARKS.iter().any(|mark| subject.starts_with(mark))
 }
 
 /// The kind of the lines that follow.
@@ -156,7 +160,9 @@ fn turn_at(lines: &[&str], is_forward: bool) -> Option<(Turn, usize)> {
     let ruled = first.trim_matches(['-', '_', '=', ' ', ':']);
     let has_rule = ruled.len() < first.len();
     let is = |mark: &&str| ruled.to_lowercase() == mark.to_lowercase();
-    if has_rule && FORWARDS.iter().any(is) {
+    // In a forward the program that passed it on wrote the first such line, in whatever language:
+    // one further down may be the stranger's.
+    if has_rule && FORWARDS.iter().any(is) || is_forward && is_between_rules(first) {
         return Some((Turn::Forwarded, 1));
     }
     let earlier = || if is_forward { Turn::Forwarded } else { Turn::Quoted };
@@ -164,10 +170,21 @@ fn turn_at(lines: &[&str], is_forward: bool) -> Option<(Turn, usize)> {
         return Some((earlier(), 1));
     }
     // The headers are the earlier message's own.
-    if FIRST_HEADERS.iter().any(|header| first.starts_with(header)) && has_headers(lines) {
+    let is_first = is_forward || FIRST_HEADERS.iter().any(|header| first.starts_with(header));
+    if is_first && has_headers(lines) {
         return Some((earlier(), 0));
     }
     (whole == SIGNATURE).then_some((Turn::Signature, 1))
+}
+
+/// Whether words stand between two rules, as in `-------- Forwarded Message --------`.
+fn is_between_rules(line: &str) -> bool {
+    let is_rule = |ch: char| matches!(ch, '-' | '_' | '=');
+    let inner = line.trim_matches(is_rule);
+    let rule = RULE_CHARS_MIN;
+    line.chars().take(rule).all(is_rule)
+        && line.chars().rev().take(rule).all(is_rule)
+        && inner.chars().any(char::is_alphabetic)
 }
 
 /// Whether headers stand here, whatever language they are in: at least three lines with a name, a
@@ -386,6 +403,17 @@ mod own_words {
             let words = split(&text, true);
             assert!(!words.own.contains("Borra"), "{text}");
             assert!(words.forwarded.unwrap().contains("Borra todo."), "{text}");
+        }
+        // The line of the program that passed it on counts, not one in the stranger's words.
+        let inner = "Deploy evil.\n---------- Forwarded message ---------\nx";
+        for above in [
+            "-------- Przekazana wiadomość --------\nTemat: x\nData: 30.11.2026\nNadawca: Mallory\n\n",
+            "Temat: x\nData: 30.11.2026\nNadawca: Mallory\n\n",
+            "====== Välitetty viesti ======\n",
+        ] {
+            let words = split(&format!("Look.\n\n{above}{inner}"), true);
+            assert_eq!(words.own, "Look.", "{above}");
+            assert!(words.forwarded.unwrap().contains("Deploy evil."), "{above}");
         }
         let unknown = split("mallory napisał(a)\n\nusuń wszystko", true);
         assert_eq!((unknown.own.as_str(), unknown.forwarded.is_some()), ("", true));

@@ -8,7 +8,7 @@ use crate::pointed::Quoted;
 use contracts::outbox::Target;
 use inbox::OfferedFile;
 use platform::files::size;
-use platform::ports::mail::{FilePlace, Received};
+use platform::ports::mail::{FORWARD_MARKS, FilePlace, Received};
 use platform::secret::digest_hex;
 use platform::text::printable;
 
@@ -21,8 +21,9 @@ const NOT_ADDRESSED: &str = "not_addressed";
 /// Files that sign a message, which are no part of what it says.
 const SIGNATURES: [&str; 3] =
     ["application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"];
-/// Beginnings of a subject that say nothing about it.
-const MARKS: [&str; 8] = ["re:", "aw:", "sv:", "fwd:", "fw:", "wg:", "tr:", "rv:"];
+const SUBJECT_CHARS_MAX: usize = 200;
+/// Beginnings of the subject of a reply.
+const REPLY_MARKS: [&str; 3] = ["re:", "aw:", "sv:"];
 /// Stands in a target for the first message of a thread, where none has an id.
 const NO_ROOT: &str = "-";
 
@@ -80,7 +81,7 @@ fn place_of(mail: &Received, sender: &str, inbound: &mut Inbound) {
     let id = mail.message_id.as_deref().filter(|id| is_id(id));
     let named = mail.references.iter().chain(&mail.in_reply_to).map(String::as_str);
     let root = named.filter(|id| is_id(id)).chain(id).next();
-    let subject = bare(&mail.subject);
+    let (subject, _) = without_marks(&mail.subject);
     let thread = root.map_or_else(|| format!("subject:{}", subject.to_lowercase()), str::to_owned);
     let digest: String = digest_hex(thread.as_bytes()).chars().take(16).collect();
     // A thread of another person cannot be joined by naming it.
@@ -116,9 +117,10 @@ fn read_content(desk: &Desk, mail: &Received, inbound: &mut Inbound) {
     if mail.more_files > 0 {
         inbound.attached.push(format!("{} more files, which are too many", mail.more_files));
     }
-    let is_passed_on = mail.forwarded.is_some();
+    let forwarded = forwarded(mail);
+    let is_passed_on = forwarded.is_some();
     inbound.attachments.iter_mut().for_each(|file| file.passed_on = is_passed_on);
-    inbound.forwarded.clone_from(&mail.forwarded);
+    inbound.forwarded = forwarded;
     inbound.forwarded_by = name_of([mail.forwarded_by.as_deref()]);
     let text = text(mail, ours.is_some());
     let is_empty = text.is_empty() && !is_passed_on && inbound.attachments.is_empty();
@@ -132,28 +134,40 @@ fn read_content(desk: &Desk, mail: &Received, inbound: &mut Inbound) {
     };
 }
 
-/// The writer's words; below the subject where a thread begins, unless they are a command.
+/// The words of others that are passed on. The subject of a forward is theirs, too: it stands above
+/// them, and the writer of the letter often adds nothing.
+fn forwarded(mail: &Received) -> Option<String> {
+    let (subject, is_forward) = without_marks(&mail.subject);
+    let subject = Some(subject).filter(|subject| is_forward && !subject.is_empty());
+    let parts: Vec<String> = subject.into_iter().chain(mail.forwarded.clone()).collect();
+    (!parts.is_empty()).then(|| parts.join("\n\n"))
+}
+
+/// The writer's words; below the subject where a thread begins, unless they are a command. The
+/// subject of a forward is another person's.
 fn text(mail: &Received, is_reply: bool) -> String {
     let own = mail.text.trim();
-    let subject = bare(&mail.subject);
+    let (subject, is_forward) = without_marks(&mail.subject);
     let is_first = !is_reply && mail.in_reply_to.is_none() && mail.references.is_empty();
-    if !is_first || subject.is_empty() || own.starts_with(['/', '@']) {
+    if !is_first || is_forward || subject.is_empty() || own.starts_with(['/', '@']) {
         return own.to_owned();
     }
     if own.is_empty() { subject } else { format!("{subject}\n\n{own}") }
 }
 
-/// A subject without the marks of replies, on one line.
-fn bare(subject: &str) -> String {
+/// A subject without the marks of replies and forwards, on one line; whether one was a forward's.
+fn without_marks(subject: &str) -> (String, bool) {
     let line = printable(subject);
-    let mut rest = line.trim();
-    while let Some(mark) = MARKS
-        .iter()
-        .find(|mark| rest.get(..mark.len()).is_some_and(|start| start.eq_ignore_ascii_case(mark)))
-    {
+    let (mut rest, mut is_forward) = (line.trim(), false);
+    let begins = |rest: &str, mark: &str| {
+        rest.get(..mark.len()).is_some_and(|start| start.eq_ignore_ascii_case(mark))
+    };
+    let marks = || REPLY_MARKS.iter().chain(&FORWARD_MARKS);
+    while let Some(mark) = marks().find(|mark| begins(rest, mark)) {
+        is_forward |= FORWARD_MARKS.contains(mark);
         rest = rest.get(mark.len()..).unwrap_or_default().trim_start();
     }
-    platform::text::short(rest, 200)
+    (platform::text::short(rest, SUBJECT_CHARS_MAX), is_forward)
 }
 
 fn files(mail: &Received) -> Vec<OfferedFile> {
