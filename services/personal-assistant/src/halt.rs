@@ -358,9 +358,9 @@ struct Event {
     id: String,
 }
 
-/// `POST /api/resume`: ends the halt of a task, of an agent, of an endpoint or of all. Cancelled
-/// work stays cancelled. An approver ends the halts of his endpoint; those of the owner and of other
-/// endpoints stay.
+/// `POST /api/resume`: ends the halt of a task, an agent, an endpoint or all. Cancelled work stays
+/// cancelled. An approver ends the halts of his endpoint; those of the owner and of other endpoints
+/// stay.
 pub async fn resume(
     State(deps): State<Deps>,
     Extension(who): Extension<Principal>,

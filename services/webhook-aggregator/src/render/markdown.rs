@@ -299,14 +299,12 @@ impl Reader<'_> {
         let code = self.code.take().unwrap_or_default();
         if let Some(Open { from, kind: Kind::Inline(mark, _) }) = self.open.pop() {
             let code = code.strip_suffix('\n').unwrap_or(&code);
-            // In a block of nothing but a word behind its fence, that is the code.
-            let (code, mark) = match &mark {
-                Mark::Pre(word) if code.trim().is_empty() => {
-                    (word.as_str(), Mark::Pre(String::new()))
-                }
-                _ => (code, mark.clone()),
+            let (code, mark) = match mark {
+                // A block of nothing but a word behind its fence: that is the code.
+                Mark::Pre(word) if code.trim().is_empty() => (word, Mark::Pre(String::new())),
+                mark => (code.to_owned(), mark),
             };
-            self.out.push(code);
+            self.out.push(&code);
             self.out.mark(from, mark);
         }
         self.drop_but_line_end(range.end);
