@@ -135,8 +135,11 @@ const STOP_ALL: [&str; 4] = [
     "alles stoppen|stopp alles|stoppe alles|stoppt alles|alles anhalten|halte alles an|\
      haltet alles an|alles abbrechen|brich alles ab",
     "arrete tout|arretez tout|tout arreter|stoppe tout|annule tout",
-    "para todo|parad todo|deten todo|detener todo|cancela todo",
+    "parad todo|deten todo|detener todo|cancela todo",
 ];
+/// Such orders that are everyday words within a sentence ("gracias para todo"): only where nothing
+/// but politeness stands beside them.
+const STOP_ALL_ALONE: &str = "para todo";
 /// Words with which a message is no such order.
 const NO_ORDER: &str = "not|don't|dont|never|how|if|when|did|does|do|nicht|nie|kein|wie|wenn|falls|\
     pas|jamais|comment|si|quand|nunca|como|cuando";
@@ -149,7 +152,11 @@ fn stops_everything(text: &str) -> bool {
     if text.len() > SHORT_BYTES || text.contains(['?', '/', '"', '“', '«', '`']) {
         return false;
     }
-    let said = format!(" {} ", plain_words(text));
+    let plain = plain_words(text);
+    if without_politeness(&plain) == STOP_ALL_ALONE {
+        return true;
+    }
+    let said = format!(" {plain} ");
     let has =
         |words: &str| words.split('|').any(|word| said.contains(&format!(" {} ", word.trim())));
     STOP_ALL.iter().any(|words| has(words)) && !has(NO_ORDER)
@@ -171,14 +178,21 @@ pub fn is_stop_word(text: &str) -> bool {
     if text.len() > SHORT_BYTES {
         return false;
     }
-    let mut said = plain_words(text);
+    let plain = plain_words(text);
+    let said = without_politeness(&plain);
+    STOP_WORDS.iter().flat_map(|words| words.split('|')).any(|word| word == said)
+}
+
+/// Plain words without polite ones before and behind them.
+fn without_politeness(plain: &str) -> &str {
+    let mut said = plain;
     while let Some(rest) = POLITE.split('|').find_map(|polite| {
         let before = said.strip_prefix(polite).and_then(|rest| rest.strip_prefix(' '));
         before.or_else(|| said.strip_suffix(polite).and_then(|rest| rest.strip_suffix(' ')))
     }) {
-        said = rest.to_owned();
+        said = rest;
     }
-    STOP_WORDS.iter().flat_map(|words| words.split('|')).any(|word| word == said)
+    said
 }
 
 fn without_accent(letter: char) -> char {
@@ -234,6 +248,7 @@ mod tests {
             "Halte alles an",
             "Arrête tout, s'il te plaît",
             "¡Para todo ahora!",
+            "por favor para todo",
             "kill everything",
         ] {
             assert_eq!(parse(text), Some(ControlCommand::Halt(None)), "{text}");
@@ -246,6 +261,8 @@ mod tests {
             "stop everything and then write a long report about what was stopped, please",
             "bitte nicht alles stoppen",
             "the bus stops everywhere",
+            "gracias para todo",
+            "un resumen para todo el equipo",
         ] {
             assert_eq!(parse(text), None, "{text}");
         }

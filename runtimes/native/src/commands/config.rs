@@ -9,7 +9,7 @@ use crate::exit::{No, Usage};
 use crate::terminal::{say, say_json};
 use anyhow::{Context, Result};
 use platform::models::LIST_KEY;
-use platform::text::printable;
+use platform::text::{honest, printable};
 use serde_json::Value;
 use std::io::Read;
 use std::path::PathBuf;
@@ -170,7 +170,8 @@ fn show(tree: Value, key: Option<&str>, as_json: bool) -> Result<()> {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    let text = text.trim_end();
-    say(if text.is_empty() { "nothing is set: every key has its default" } else { text });
+    // The file may be another person's.
+    let text = honest(text.trim_end());
+    say(if text.is_empty() { "nothing is set: every key has its default" } else { &text });
     Ok(())
 }

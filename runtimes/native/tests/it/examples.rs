@@ -168,6 +168,13 @@ fn two_clients_have_their_own_agents_limits_rules_and_halts() {
     );
     home.run(&["rules", "ask", "--operation", "run", "--in", "telegram.globex", "--above", "0.30"])
         .ok();
+    // The way in of the test is an endpoint like the clients' own.
+    home.run(&["rules", "forbid", "--agent", "globex", "--in", "telegram.local"]).ok();
+    let other = home.run(&["send", "telegram", "@globex print the customers of globex"]);
+    assert!(other.code != 0 && !other.out.contains("done for globex"), "{other:?}");
+    let list = home.run(&["rules", "--json"]).json();
+    let id = list["rules"].as_array().unwrap().last().unwrap()["id"].clone();
+    home.run(&["rules", "remove", id.as_str().unwrap()]).ok();
     home.run(&["halt", "--endpoint", "telegram.acme"]).ok();
     let wrong = home.run(&["halt", "--endpoint", "telegram.acm"]);
     assert!(wrong.code == 1 && wrong.err.contains("telegram.acme"), "{wrong:?}");
@@ -229,7 +236,10 @@ fn issue_of_github_becomes_a_task_and_its_answer_goes_to_the_chat() {
     assert_eq!(issue(&server, "another secret"), 401);
     assert_eq!(issue(&server, "the secret that you enter on GitHub"), 200);
     let list = server.get("/webhook-aggregator/api/events?channel=hook");
-    let event = server.event_in(list["events"][0]["id"].as_str().unwrap(), "done");
+    let id = list["events"][0]["id"].as_str().unwrap();
+    let waits = server.event_in(id, "parked");
+    home.run(&["approve", waits["approvalId"].as_str().unwrap()]).ok();
+    let event = server.event_in(id, "done");
     assert_eq!(
         (&event["agent"], &event["replies"][0]["text"]),
         (&json!("codegen"), &json!("I looked at it."))
