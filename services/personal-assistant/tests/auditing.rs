@@ -1,8 +1,11 @@
 //! The audit log: what is in it, and that a change of it is noticed.
 
 use crate::kit::*;
-use platform::ports::Statement;
+use async_trait::async_trait;
+use platform::memory::MemorySql;
+use platform::ports::{PortResult, Row, Sql, Statement};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 async fn run(bed: &Bed, text: &str) {
     bed.deps.sql.query(Statement::new(text.to_owned())).await.unwrap();
@@ -19,7 +22,7 @@ async fn verdict(bed: &Bed) -> Value {
     bed.get(VIEWER, "/api/audit/verify").await
 }
 
-/// A bed with a few entries, one of each kind.
+/// A bed with a few entries.
 async fn busy() -> Bed {
     let bed = Bed::new();
     bed.ask("free", 0.0).await;
@@ -64,6 +67,8 @@ async fn log_has_every_decision_change_and_halt_and_nothing_that_is_free() {
     );
     let changed = &log["entries"][3]["detail"]["costThreshold"];
     assert_eq!(changed, &json!({"before": 10.0, "after": 7.0}));
+    let told: Vec<&String> = log["entries"][3]["detail"].as_object().unwrap().keys().collect();
+    assert_eq!(told, ["costThreshold"], "the settings alone");
     let (status, _) = bed.send(VIEWER, "GET", "/api/audit", Value::Null).await;
     assert_eq!(status, 403, "the log names people and work");
     let page = bed.get(OPERATOR, "/api/audit?limit=2").await;
@@ -113,6 +118,21 @@ async fn chain_is_intact_until_an_entry_is_changed_removed_or_added() {
             "UPDATE audit SET at = at - 1 WHERE seq = 1",
             1,
         ),
+        (
+            "UPDATE audit SET action = 'resume' WHERE seq = 5",
+            "UPDATE audit SET action = 'budget.changed' WHERE seq = 5",
+            5,
+        ),
+        (
+            "UPDATE audit SET subject = 'monthly' WHERE seq = 5",
+            "UPDATE audit SET subject = 'daily' WHERE seq = 5",
+            5,
+        ),
+        (
+            "UPDATE audit SET id = id || 'x' WHERE seq = 6",
+            "UPDATE audit SET id = substr(id, 1, length(id) - 1) WHERE seq = 6",
+            6,
+        ),
         ("UPDATE audit SET seq = 99 WHERE seq = 7", "UPDATE audit SET seq = 7 WHERE seq = 99", 7),
         ("UPDATE audit SET seq = 99 WHERE seq = 2", "UPDATE audit SET seq = 2 WHERE seq = 99", 2),
     ] {
@@ -157,11 +177,45 @@ async fn restored_log_joins_the_chain_that_is_there() {
     );
 }
 
+/// Lets others run before each batch, as a database across a network does.
+struct Slow(Arc<MemorySql>);
+
+#[async_trait]
+impl Sql for Slow {
+    async fn query(&self, statement: Statement) -> PortResult<Vec<Row>> {
+        self.0.query(statement).await
+    }
+    async fn batch(&self, statements: Vec<Statement>) -> PortResult<Vec<Vec<Row>>> {
+        tokio::task::yield_now().await;
+        self.0.batch(statements).await
+    }
+}
+
 #[tokio::test]
 async fn two_that_seal_at_once_make_one_chain() {
-    let bed = busy().await;
-    tokio::join!(verdict(&bed), verdict(&bed), personal_assistant::tick(&bed.deps));
-    assert_eq!(verdict(&bed).await["sealed"], 7);
+    let mut bed = busy().await;
+    bed.deps.sql = Arc::new(Slow(bed.sql.clone()));
+    bed.router = personal_assistant::router(bed.deps.clone());
+    tokio::join!(
+        verdict(&bed),
+        verdict(&bed),
+        personal_assistant::tick(&bed.deps),
+        personal_assistant::tick(&bed.deps)
+    );
+    let whole = verdict(&bed).await;
+    assert_eq!((&whole["intact"], &whole["sealed"]), (&json!(true), &json!(7)), "{whole}");
+}
+
+#[tokio::test]
+async fn log_has_the_time_zone_and_rules_that_were_removed() {
+    let bed = Bed::new();
+    bed.send(OPERATOR, "PUT", "/api/context", json!({"timeZone": "Asia/Tokyo"})).await;
+    bed.clock.advance(10);
+    let add = "INSERT INTO tool_rule (id, agent, tool, pattern, arguments, most_u, approval, endpoint, made_by, at) VALUES ('rul_1', 'codegen', 'Bash', 'x', '{}', 0, 'apr_1', '', 'api', 0)";
+    run(&bed, add).await;
+    let (status, _) = bed.send(OPERATOR, "DELETE", "/api/tool-rules/rul_1", Value::Null).await;
+    assert!(status < 300, "{status}");
+    assert_eq!(actions(&bed).await, ["timeZone.changed", "toolRule.removed"]);
 }
 
 /// An entry at 0 or below would stand before the chain.
