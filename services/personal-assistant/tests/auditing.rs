@@ -2,10 +2,12 @@
 
 use crate::kit::*;
 use async_trait::async_trait;
+use personal_assistant::Deps;
 use platform::memory::MemorySql;
 use platform::ports::{PortResult, Row, Sql, Statement};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 async fn run(bed: &Bed, text: &str) {
     bed.deps.sql.query(Statement::new(text.to_owned())).await.unwrap();
@@ -177,31 +179,43 @@ async fn restored_log_joins_the_chain_that_is_there() {
     );
 }
 
-/// Lets others run before each batch, as a database across a network does.
-struct Slow(Arc<MemorySql>);
+/// Another server seals all entries but the newest, which it did not see, before the first batch
+/// that writes the seal of this one.
+struct Overtaken {
+    sql: Arc<MemorySql>,
+    other: Deps,
+    is_done: AtomicBool,
+}
 
 #[async_trait]
-impl Sql for Slow {
+impl Sql for Overtaken {
     async fn query(&self, statement: Statement) -> PortResult<Vec<Row>> {
-        self.0.query(statement).await
+        self.sql.query(statement).await
     }
     async fn batch(&self, statements: Vec<Statement>) -> PortResult<Vec<Vec<Row>>> {
-        tokio::task::yield_now().await;
-        self.0.batch(statements).await
+        let seals = |one: &Statement| one.sql.starts_with("UPDATE audit_seal");
+        if statements.iter().any(seals) && !self.is_done.swap(true, Ordering::SeqCst) {
+            let newest = "SELECT MAX(id) FROM audit";
+            for step in [
+                format!("CREATE TABLE unseen AS SELECT * FROM audit WHERE id = ({newest})"),
+                format!("DELETE FROM audit WHERE id = ({newest})"),
+            ] {
+                self.sql.query(Statement::new(step)).await?;
+            }
+            personal_assistant::tick(&self.other).await;
+            self.sql.query(Statement::new("INSERT INTO audit SELECT * FROM unseen")).await?;
+        }
+        self.sql.batch(statements).await
     }
 }
 
 #[tokio::test]
 async fn two_that_seal_at_once_make_one_chain() {
     let mut bed = busy().await;
-    bed.deps.sql = Arc::new(Slow(bed.sql.clone()));
+    let (sql, other) = (bed.sql.clone(), bed.deps.clone());
+    bed.deps.sql = Arc::new(Overtaken { sql, other, is_done: AtomicBool::new(false) });
     bed.router = personal_assistant::router(bed.deps.clone());
-    tokio::join!(
-        verdict(&bed),
-        verdict(&bed),
-        personal_assistant::tick(&bed.deps),
-        personal_assistant::tick(&bed.deps)
-    );
+    personal_assistant::tick(&bed.deps).await;
     let whole = verdict(&bed).await;
     assert_eq!((&whole["intact"], &whole["sealed"]), (&json!(true), &json!(7)), "{whole}");
 }
