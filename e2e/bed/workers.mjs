@@ -1,9 +1,10 @@
 // The Workers on Cloudflare's own runtime: started, killed and restarted on the same storage.
 import { spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { until } from './quintet.mjs';
 
@@ -106,6 +107,26 @@ export class Workers {
       json = JSON.parse(text);
     } catch {}
     return { status: answer.status, headers: answer.headers, text, json };
+  }
+  /**
+   * A request as it stands, with a path that no library corrects. With `open` its end is not sent: a refusal then cannot wait
+   * for the rest, and nothing is under way that would reset the connection before the answer is read.
+   */
+  raw(service, method, path, { headers = {}, body, open = false } = {}) {
+    return new Promise((resolve, reject) => {
+      const { hostname, port } = new URL(this.services[service]);
+      const sent = request({ hostname, port, method, path, headers }, (answer) => {
+        let text = '';
+        answer.setEncoding('utf8').on('data', (data) => { text += data; }).on('end', () => {
+          resolve({ status: answer.statusCode, headers: answer.headers, text });
+          if (open) sent.destroy();
+        });
+      });
+      sent.on('error', reject);
+      if (!open) sent.end(body);
+      else if (body) sent.write(body);
+      else sent.flushHeaders();
+    });
   }
   /** Makes the next `times` calls through a service binding fail. */
   async breakCalls(to, times, { from, status = 503, code } = {}) {
