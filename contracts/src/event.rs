@@ -274,6 +274,16 @@ pub struct Reply {
     pub updated_at: String,
 }
 
+impl Reply {
+    /// Begins the id of one that is a file of an answer.
+    pub const FILE: &str = "file:";
+
+    /// Whether it is a file that goes with the answer before it.
+    pub fn is_file(&self) -> bool {
+        self.id.starts_with(Self::FILE)
+    }
+}
+
 /// `POST /api/messages`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -8,7 +8,7 @@ use crate::ports::clock::SystemClock;
 use crate::terminal::{remark, say, say_json};
 use anyhow::{Context, Result};
 use contracts::calls::webhook_aggregator::{ListEvents, ReadEvent, SendMessage};
-use contracts::event::{EventDetail, EventQuery, EventsQuery, MessageRequest, Stage};
+use contracts::event::{EventDetail, EventQuery, EventsQuery, MessageRequest, Reply, Stage};
 use contracts::{ChannelKind, EventId};
 use platform::ports::Clock;
 use serde_json::Value;
@@ -45,7 +45,7 @@ pub async fn send(
 }
 
 fn verdict(detail: &EventDetail, as_json: bool) -> Result<()> {
-    let answer = detail.replies.last().map(|reply| reply.text.clone()).unwrap_or_default();
+    let answer = answer(&detail.replies);
     match detail.row.state {
         Stage::Done | Stage::Answered if detail.row.reason.is_none() => {
             if !as_json {
@@ -82,6 +82,13 @@ fn verdict(detail: &EventDetail, as_json: bool) -> Result<()> {
         ))
         .into()),
     }
+}
+
+/// The last message, with the files that go with it.
+fn answer(replies: &[Reply]) -> String {
+    let from = replies.iter().rposition(|reply| !reply.is_file()).unwrap_or(0);
+    let texts = replies.iter().skip(from).map(|reply| reply.text.as_str());
+    texts.collect::<Vec<_>>().join("\n")
 }
 
 async fn wait_for(client: &Client, id: &EventId, deadline: i64) -> Result<EventDetail> {

@@ -146,6 +146,20 @@ fn files_of_discord_reach_the_agent_and_its_file_comes_back_once() {
 }
 
 #[test]
+fn send_prints_the_answer_and_the_files_that_go_with_it() {
+    let home = home_with("");
+    let program = "cat >/dev/null; echo Done.; echo one > out/a.txt; echo two > out/b.txt";
+    home.script("agent.sh", program);
+    let _server = home.up();
+    let done = home.run(&["send", "web", "@codegen make two files"]).ok();
+    let lines: Vec<&str> = done.lines().collect();
+    assert_eq!(lines[0], "Done.", "{lines:?}");
+    for name in ["a.txt", "b.txt"] {
+        assert!(lines.iter().any(|line| line.contains(name)), "{name}: {lines:?}");
+    }
+}
+
+#[test]
 fn voice_message_is_transcribed_by_a_program_in_the_sandbox() {
     let recorder = Recorder::start();
     let home = Home::with_config("");

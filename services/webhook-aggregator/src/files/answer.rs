@@ -2,7 +2,7 @@
 
 use super::{folder, is_console, object};
 use crate::Deps;
-use contracts::event::Stage;
+use contracts::event::{Reply, Stage};
 use contracts::files::AnswerFile;
 use contracts::task::ResultRequest;
 use contracts::{EventId, Problem, TaskId};
@@ -89,7 +89,7 @@ fn shown(file: &KeptFile) -> String {
 /// One file as a message. Its name holds the run, so that a repeated result sends it once.
 fn draft(event: &StoredEvent, task: &TaskId, place: usize, file: &KeptFile) -> Draft {
     Draft {
-        id: format!("file:{task}~r{}:{place}", event.replays),
+        id: format!("{}{task}~r{}:{place}", Reply::FILE, event.replays),
         revision: 1,
         target: event.origin.target.clone(),
         text: shown(file),
