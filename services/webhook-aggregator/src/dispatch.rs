@@ -8,6 +8,7 @@ pub(crate) mod place;
 mod question;
 mod route;
 mod run;
+mod stand_in;
 
 pub(crate) use answer::outcome_step;
 pub(crate) use route::{reject, speaks_for};

@@ -2,6 +2,7 @@
 //! failed, once the chat has it.
 
 use super::question::ends_in_question;
+use super::stand_in::stand_in;
 use super::{place, run};
 use crate::Deps;
 use crate::ended_by::HALTED;
@@ -12,7 +13,6 @@ use contracts::outbox::{DeliveryState, Target};
 use contracts::task::{ResultRequest, StopCause};
 use contracts::{AgentId, ErrorCode, Micros};
 use inbox::{BEGINNING, Draft, EventData, OutboxRow, Patch, Step, StoredEvent, TaskRow};
-use platform::agents::Price;
 use platform::text::short;
 
 /// Answered looks again at its deliveries this often; sending itself wakes it sooner.
@@ -212,32 +212,6 @@ pub(super) fn was_chosen(event: &StoredEvent) -> bool {
 /// Whether a person or the budget ended the run, and no halt did.
 fn ended_early(result: &ResultRequest) -> bool {
     result.reason.is_some_and(StopCause::is_early_end)
-}
-
-/// An agent that answers in place of another says so, with the program and price that are its own.
-fn stand_in(deps: &Deps, event: &StoredEvent, agent: &AgentId) -> String {
-    let own = deps.config.agents.agent(agent);
-    let runner = own.runner.filter(|kind| kind.is_program);
-    let price = match own.price {
-        Price::Known(cost) => format!(", {cost} a run"),
-        Price::Tokens(_) | Price::Unknown => String::new(),
-    };
-    let terms = runner.map(|kind| format!(" ({}{price})", kind.name)).unwrap_or_default();
-    let missing: Vec<&str> = event.data.exclude.iter().map(AgentId::as_str).collect();
-    if !missing.is_empty() {
-        let are = if missing.len() == 1 { "is" } else { "are" };
-        return format!(
-            "{} {are} not available right now; {agent}{terms} is answering instead.\n\n",
-            missing.join(" and ")
-        );
-    }
-    if event.data.fallback {
-        format!(
-            "The best agent for this is not available right now; {agent}{terms} is answering instead.\n\n"
-        )
-    } else {
-        String::new()
-    }
 }
 
 /// Tells the approvers of the endpoint where an answer is that its chat did not take.

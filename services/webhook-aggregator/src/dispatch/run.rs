@@ -1,6 +1,7 @@
 //! Approved → Running: the task is put up for lease; Running: looks after leases that ran out.
 
 use super::place;
+use super::stand_in::stand_in;
 use crate::ended_by::{self, HALTED};
 use crate::steps::{Stop, message_in_context, port, say, to};
 use crate::{Deps, about, control, files, pool};
@@ -72,7 +73,12 @@ pub(super) async fn approved(deps: &Deps, event: &StoredEvent) -> Result<Step, S
     } else {
         deps.clock.now_ms() + TELL_AFTER_MS
     };
-    let placeholder = placeholder(&agent, Micros(task.cost_limit));
+    // Another program, or another price, is said before it runs.
+    let placeholder = format!(
+        "{}{}",
+        stand_in(deps, event, &agent),
+        placeholder(&agent, Micros(task.cost_limit))
+    );
     let mut patch = Patch {
         task_id: Some(task.id.clone()),
         task: Some(task),
