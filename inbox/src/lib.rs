@@ -67,7 +67,7 @@ pub use remembered::{
 };
 pub use replay::{Replay, Replayed};
 pub use run_log::{LogRow, ReadLog};
-pub use schedule_rows::{ScheduleSpec, StoredSchedule};
+pub use schedule_rows::{AHEAD_MS as SCHEDULE_AHEAD_MS, ScheduleSpec, StoredSchedule};
 pub use schedules::{
     AnswerQuestion, DropSchedule, FindQuestion, FireSchedule, Fired, Firing, MakeSchedule,
     NewQuestion, Question, ReadSchedules, SyncSchedules,

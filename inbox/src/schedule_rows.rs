@@ -69,7 +69,7 @@ pub(super) fn all(context: &Context<'_>) -> PortResult<Vec<StoredSchedule>> {
 }
 
 /// A last time so far ahead of the clock was computed while the clock was wrong.
-pub(super) const AHEAD_MS: i64 = 5 * 60_000;
+pub const AHEAD_MS: i64 = 5 * 60_000;
 
 /// Those that want attention, a few at a time; also those that were planned by a clock which was
 /// ahead.

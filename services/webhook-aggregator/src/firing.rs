@@ -112,7 +112,7 @@ async fn decided(
     }
     let PlanAnswer { latest, next } = plan(deps, schedule, now_ms).await?;
     // By a clock that was ahead, its times are over for years.
-    let is_ahead = schedule.last_ms.is_some_and(|last| last > now_ms + LATE_MS);
+    let is_ahead = schedule.last_ms.is_some_and(|last| last > now_ms + inbox::SCHEDULE_AHEAD_MS);
     let Some(due_ms) = schedule.due_ms.filter(|_| !is_ahead) else {
         let over = next.is_none().then(|| "Its time was over when it was made.".to_owned());
         return Ok(FireSchedule { next, note: over, ..unmoved(schedule) });

@@ -50,7 +50,10 @@ pub async fn audit(client: &Client, command: Option<Audit>, as_json: bool) -> Re
             if as_json {
                 say_json(&verdict);
             } else {
-                say(&verdict.message);
+                // The error says it otherwise.
+                if verdict.intact {
+                    say(&verdict.message);
+                }
                 if let Some(head) = &verdict.head {
                     say(&format!("newest hash: {head}"));
                 }
