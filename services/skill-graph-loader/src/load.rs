@@ -11,7 +11,7 @@ use bytes::Bytes;
 use contracts::graph::Graph;
 use contracts::{ErrorCode, GraphVersion};
 use platform::edge::ApiError;
-use platform::ports::PortError;
+use platform::ports::{Objects, PortError, Sql};
 use std::sync::Arc;
 
 /// Maximum bytes of a KV value (Workers KV allows 25 MiB); beyond this the objects are read.
@@ -58,9 +58,7 @@ pub async fn graph(deps: &Deps, version: &GraphVersion) -> Result<Arc<Loaded>, L
         None => {
             let json = object(deps, version, |names| names.graph).await?;
             let text = String::from_utf8_lossy(&json).into_owned();
-            let loaded = parsed(version, json).ok_or_else(|| {
-                LoadError::Damaged(version.clone(), "graph.json is not this graph".to_owned())
-            })?;
+            let loaded = parsed(version, json).ok_or_else(|| not_this_graph(version))?;
             put_copy(deps, &key, &text, GRAPH_TTL_S).await;
             loaded
         }
@@ -117,14 +115,43 @@ pub async fn object(
     version: &GraphVersion,
     name: impl FnOnce(store::ObjectNames) -> String,
 ) -> Result<Bytes, LoadError> {
-    let row = store::version(&*deps.sql, version)
-        .await?
-        .ok_or_else(|| LoadError::Unknown(version.clone()))?;
+    stored(&*deps.sql, &*deps.objects, version, name).await
+}
+
+async fn stored(
+    sql: &dyn Sql,
+    objects: &dyn Objects,
+    version: &GraphVersion,
+    name: impl FnOnce(store::ObjectNames) -> String,
+) -> Result<Bytes, LoadError> {
+    let row =
+        store::version(sql, version).await?.ok_or_else(|| LoadError::Unknown(version.clone()))?;
     let name = name(row.objects);
-    deps.objects
+    objects
         .get(&name)
         .await?
         .ok_or_else(|| LoadError::Damaged(version.clone(), format!("{name} is missing")))
+}
+
+/// The current graph as it is stored, for a reader beside a server that does not run. None where
+/// nothing was published.
+///
+/// # Errors
+/// As [`graph`].
+pub async fn stored_graph(
+    sql: &dyn Sql,
+    objects: &dyn Objects,
+) -> Result<Option<Arc<Graph>>, LoadError> {
+    let Some(version) = store::current(sql).await? else { return Ok(None) };
+    let json = stored(sql, objects, &version, |names| names.graph).await?;
+    match parsed(&version, json) {
+        Some(loaded) => Ok(Some(loaded.graph)),
+        None => Err(not_this_graph(&version)),
+    }
+}
+
+fn not_this_graph(version: &GraphVersion) -> LoadError {
+    LoadError::Damaged(version.clone(), "graph.json is not this graph".to_owned())
 }
 
 /// Stores a copy in KV. A failure makes the cache slow, not broken.

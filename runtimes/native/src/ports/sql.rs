@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use platform::ports::{PortError, PortErrorKind, PortResult, Row, Sql, Statement};
 use platform::sqlite::{port_error, run, run_batch};
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -31,6 +31,9 @@ pub(super) const MIGRATIONS: &[(u32, &str)] = &[
     (14, include_str!("../../../../migrations/0014_audit.sql")),
 ];
 
+/// Maximum wait for another writer.
+const BUSY: Duration = Duration::from_secs(5);
+
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// SQLite in a file, in a thread of its own: what fills the runtime's pool of threads holds up no
@@ -45,7 +48,7 @@ pub struct SqliteSql {
 /// Those of SQLite.
 pub fn open(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // FULL: a committed write survives a power cut.
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -62,6 +65,19 @@ impl SqliteSql {
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let mut connection = open(path)?;
         migrate(&mut connection)?;
+        Self::on(connection)
+    }
+    /// Opens the file to read it as it is, beside a server or without one.
+    ///
+    /// # Errors
+    /// Those of SQLite; also when there is no such file.
+    pub fn read_only(path: &Path) -> anyhow::Result<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY)?;
+        Self::on(connection)
+    }
+    fn on(connection: Connection) -> anyhow::Result<Self> {
         let (jobs, queue) = sync_channel(QUEUE_MAX);
         std::thread::Builder::new()
             .name("database".to_owned())

@@ -172,6 +172,21 @@ fn doctor_and_start_name_agents_that_cannot_do_what_their_table_says() {
             assert!(log.contains("nonexistent-claude is not there"), "{log}");
         }
     }
+    // The server of the loop has ended; its graph is still the one to compare with.
+    let unknown = |id: &str| {
+        let words = format!("the graph has no agent {id}");
+        about(&home, id).iter().any(|text| text.contains(&words))
+    };
+    assert!(unknown("secruity"), "{:?}", about(&home, "secruity"));
+    let folder = home.path("graph");
+    std::fs::create_dir_all(folder.join("agents")).unwrap();
+    let agent = "---\nagentId: secruity\n---\n# Looks for faults\n";
+    std::fs::write(folder.join("agents/agent-secruity.md"), agent).unwrap();
+    let server = home.up();
+    let folder = folder.to_str().unwrap();
+    home.run(&["graph", "publish", folder, "--allow-removal"]).ok();
+    server.stop();
+    assert!(!unknown("secruity") && unknown("codegen"), "{:?}", about(&home, "agent"));
     // The owner's own sign-in is not the agent's.
     std::fs::create_dir_all(home.path("home/.claude")).unwrap();
     std::fs::write(home.path("home/.claude/.credentials.json"), "{}").unwrap();

@@ -4,12 +4,18 @@
 use super::finding::{Finding, ok, warning};
 use crate::client::Client;
 use crate::data_dir::DataDir;
+use crate::ports::objects::FolderObjects;
+use crate::ports::sql::SqliteSql;
 use crate::programs::NativePrograms;
 use agency_gateway::runner::SignIn;
 use agency_gateway::{Config, Program, Unready};
 use contracts::calls::skill_graph_loader::ListAgents;
-use contracts::graph::VersionQuery;
+use contracts::graph::{Agent, VersionQuery};
 use platform::ports::{ProgramEvent, ProgramSpec, Programs};
+use skill_graph_loader::Reading;
+use skill_graph_loader::load::stored_graph;
+use skill_graph_loader::parse::parse;
+use std::sync::Arc;
 
 /// Maximum time for a program to print its version.
 const VERSION_MS: u64 = 10_000;
@@ -28,10 +34,13 @@ pub(super) async fn check(
     let mut found: Vec<Finding> = missing.iter().map(tell).collect();
     found.extend(agency_gateway::unknown_models(config).iter().map(tell));
     match graph(data).await {
-        Some(names) => {
+        Ok(names) => {
             found.extend(agency_gateway::unknown_agents(config, &names).iter().map(tell));
         }
-        None => found.push(ok("the agents of the graph were not compared: no server answers")),
+        Err(error) => found.push(warning(
+            format!("the agents of the graph were not compared: {error}"),
+            "start the server: it says what is wrong with its data",
+        )),
     }
     let there = |id: &str| !missing.iter().any(|unready| unready.agent == id);
     for (id, program) in config.programs().filter(|(id, _)| there(id)) {
@@ -40,18 +49,27 @@ pub(super) async fn check(
     found
 }
 
-/// The agents of the running server's graph; of the default graph where nothing was ever started.
-async fn graph(data: &DataDir) -> Option<Vec<String>> {
-    if !data.join("quintet.db").exists() {
-        let parsed = skill_graph_loader::parse::parse(
-            graph_folder::default_graph(),
-            skill_graph_loader::Reading::default(),
-        );
-        return Some(parsed.graph.agents.into_iter().map(|agent| agent.id.0).collect());
+/// The agents of the running server's graph; of the stored one where no server answers, and of the
+/// default graph where none was ever published.
+async fn graph(data: &DataDir) -> anyhow::Result<Vec<String>> {
+    let ids = |agents: Vec<Agent>| agents.into_iter().map(|agent| agent.id.0).collect();
+    if let Ok(client) = Client::new(None, data)
+        && let Ok(list) = client.ask::<ListAgents>(&(), &VersionQuery { version: None }).await
+    {
+        return Ok(ids(list.agents));
     }
-    let client = Client::new(None, data).ok()?;
-    let list = client.ask::<ListAgents>(&(), &VersionQuery { version: None }).await.ok()?;
-    Some(list.agents.into_iter().map(|agent| agent.id.0).collect())
+    let file = data.join("quintet.db");
+    let stored = if file.exists() {
+        let objects = FolderObjects::new(data.join("objects"));
+        stored_graph(&SqliteSql::read_only(&file)?, &objects).await?
+    } else {
+        None
+    };
+    let graph = stored.map_or_else(
+        || parse(graph_folder::default_graph(), Reading::default()).graph,
+        Arc::unwrap_or_clone,
+    );
+    Ok(ids(graph.agents))
 }
 
 async fn of_program(
