@@ -1,6 +1,6 @@
 //! The budget: limits, posted costs, holds.
 
-use crate::Micros;
+use crate::{AgentId, Micros};
 use serde::{Deserialize, Serialize};
 
 /// `GET /api/budget`.
@@ -10,6 +10,22 @@ use serde::{Deserialize, Serialize};
 pub struct BudgetAnswer {
     pub time_zone: String,
     pub scopes: Vec<BudgetScope>,
+    /// The agents whose work is charged to the owner's day, the dearest first. Their amounts add up
+    /// to the day's row of `scopes`.
+    #[serde(default)]
+    pub agents: Vec<AgentCost>,
+}
+
+/// The cost of an agent's work of one day.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct AgentCost {
+    pub agent: AgentId,
+    pub spent: Micros,
+    pub held: Micros,
+    /// Runs that reported no cost and have no price: what was held for them is counted.
+    pub unpriced: u64,
 }
 
 /// One limit and its use.

@@ -14,14 +14,19 @@ use crate::wrong::{check_amount, refuse};
 use crate::{Deps, audit, owner, window};
 use axum::extract::State;
 use axum::{Extension, Json};
-use contracts::budget::{BudgetAnswer, BudgetScope, BudgetText, BudgetTextRequest, BudgetUpdate};
-use contracts::{ErrorCode, Micros, Shard};
+use contracts::budget::{
+    AgentCost, BudgetAnswer, BudgetScope, BudgetText, BudgetTextRequest, BudgetUpdate,
+};
+use contracts::{AgentId, ErrorCode, Micros, Shard};
 use platform::edge::{ApiError, ApiResult, JsonBody, Principal};
 use platform::ports::{SqlExt, Statement};
 use platform::sql;
 use platform::time::rfc3339;
 use serde::Deserialize;
 use serde_json::json;
+
+/// Maximum agents named in a chat.
+const AGENTS_SHOWN: usize = 10;
 
 /// `GET /api/budget`.
 pub async fn read(State(deps): State<Deps>) -> ApiResult<Json<BudgetAnswer>> {
@@ -52,8 +57,12 @@ pub async fn answer(deps: &Deps) -> ApiResult<BudgetAnswer> {
             }
         }
     }
-    let figures: Vec<Amounts> =
-        deps.sql.all(ledger::figures(&ledger::keys(&scopes), now_ms)).await?;
+    let day = scopes.iter().find(|scope| scope.whom == "all" && scope.kind == "day");
+    let day = day.map(|scope| scope.key.as_str()).unwrap_or_default();
+    let batch = vec![ledger::figures(&ledger::keys(&scopes), now_ms), by_agent(day, now_ms)];
+    let mut answers = Answers::of(&*deps.sql, batch).await?;
+    let figures: Vec<Amounts> = answers.all()?;
+    let agents: Vec<AgentSpending> = answers.all()?;
     let rows = scopes.iter().filter_map(|scope| {
         let (limit, source) = limits.of(scope)?;
         let (spent, held) = figures
@@ -72,7 +81,40 @@ pub async fn answer(deps: &Deps) -> ApiResult<BudgetAnswer> {
             resets_at: rfc3339(scope.window.end_ms),
         })
     });
-    Ok(BudgetAnswer { scopes: rows.collect(), time_zone: owner.time_zone })
+    let agents = agents.into_iter().map(AgentSpending::told).collect();
+    Ok(BudgetAnswer { scopes: rows.collect(), time_zone: owner.time_zone, agents })
+}
+
+#[derive(Deserialize)]
+struct AgentSpending {
+    agent: AgentId,
+    spent_u: i64,
+    held_u: i64,
+    unpriced: u64,
+}
+
+impl AgentSpending {
+    fn told(self) -> AgentCost {
+        let (spent, held) = (Micros(self.spent_u), Micros(self.held_u));
+        AgentCost { agent: self.agent, spent, held, unpriced: self.unpriced }
+    }
+}
+
+/// Posted costs and holds in one scope by agent. A cost counts in the scopes of its task's hold, as
+/// it does in the sum of the scope.
+fn by_agent(scope: &str, now_ms: i64) -> Statement {
+    sql!(
+        "SELECT MIN(agent) AS agent, SUM(spent_u) AS spent_u, SUM(held_u) AS held_u, SUM(unpriced) AS unpriced
+         FROM (SELECT a.agent, CASE WHEN h.exp > ?2 THEN h.amt_u ELSE 0 END AS held_u,
+                 (SELECT COALESCE(SUM(p.amt_u), 0) FROM posted p WHERE p.task = h.task) AS spent_u,
+                 (SELECT COALESCE(SUM(p.unpriced), 0) FROM posted p WHERE p.task = h.task) AS unpriced
+               FROM hold h JOIN approvals a ON a.task = h.task WHERE h.scope = ?1)
+         GROUP BY lower(agent)
+         HAVING SUM(spent_u) + SUM(held_u) + SUM(unpriced) > 0
+         ORDER BY SUM(spent_u) + SUM(held_u) DESC, 1",
+        scope,
+        now_ms
+    )
 }
 
 /// `PUT /api/budget`: first `reset`, then the given limits. A lower limit refuses new work only.
@@ -108,7 +150,11 @@ pub async fn tell(
     JsonBody(request): JsonBody<BudgetTextRequest>,
 ) -> ApiResult<Json<BudgetText>> {
     let lines = match Authority::of_person(&request.actor) {
-        Authority::Owner => answer(&deps).await?.scopes.iter().map(line).collect(),
+        Authority::Owner => {
+            let budget = answer(&deps).await?;
+            let agents = budget.agents.iter().take(AGENTS_SHOWN).map(agent_line);
+            budget.scopes.iter().map(line).chain(agents).collect()
+        }
         Authority::Endpoint(own) => of_endpoint(&deps, &own).await?,
         Authority::Nobody => {
             return Err(ApiError::new(ErrorCode::Forbidden, "The actor names no approver."));
@@ -122,6 +168,14 @@ fn line(scope: &BudgetScope) -> String {
         "{} ({}): {} spent, {} held, {} of {} left",
         scope.scope, scope.label, scope.spent, scope.held, scope.remaining, scope.limit
     )
+}
+
+fn agent_line(cost: &AgentCost) -> String {
+    let unknown = match cost.unpriced {
+        0 => String::new(),
+        runs => format!(" ({runs} of unknown cost)"),
+    };
+    format!("{} today: {} spent, {} held{unknown}", cost.agent, cost.spent, cost.held)
 }
 
 #[derive(Deserialize)]

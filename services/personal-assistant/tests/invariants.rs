@@ -210,6 +210,16 @@ impl Story {
                 );
             }
         }
+        let (status, told) = self.bed.send(OPERATOR, "GET", "/api/budget", Value::Null).await;
+        if status != 200 {
+            return;
+        }
+        let agents = told["agents"].as_array().unwrap();
+        for (place, name) in ["spent", "held"].into_iter().enumerate() {
+            let sum: f64 = agents.iter().map(|row| row[name].as_f64().unwrap()).sum();
+            let day = told["scopes"][0][name].as_f64().unwrap();
+            assert!((sum - day).abs() < 1e-9, "{at}: I13 {place} {agents:?}");
+        }
         let Ok(orphans) = rows(
             "SELECT a.task FROM approvals a WHERE a.state IN ('approved', 'claimed', 'consumed') AND NOT EXISTS (SELECT 1 FROM hold h WHERE h.task = a.task)",
         )

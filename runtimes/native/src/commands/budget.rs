@@ -48,4 +48,17 @@ fn show(answer: &BudgetAnswer, as_json: bool) {
         })
         .collect();
     say(&table(&["SCOPE", "WINDOW", "LIMIT", "SPENT", "HELD", "LEFT", "FROM", "RESETS"], &rows));
+    if answer.agents.is_empty() {
+        return;
+    }
+    let rows: Vec<Vec<String>> = answer
+        .agents
+        .iter()
+        .map(|row| {
+            let unknown = if row.unpriced > 0 { row.unpriced.to_string() } else { String::new() };
+            vec![row.agent.to_string(), row.spent.to_string(), row.held.to_string(), unknown]
+        })
+        .collect();
+    say("");
+    say(&table(&["AGENT TODAY", "SPENT", "HELD", "RUNS OF UNKNOWN COST"], &rows));
 }

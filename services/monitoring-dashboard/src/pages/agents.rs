@@ -7,13 +7,15 @@ use super::signs::{self, Mood};
 use crate::answer::see;
 use crate::refusal::PageResult;
 use crate::session::Owner;
+use crate::stats::cents;
 use crate::{Config, Deps, Form, day, owners};
 use axum::extract::{Query, State};
-use contracts::AgentId;
+use contracts::budget::AgentCost;
 use contracts::halt::{HaltList, HaltRequest, ResumeRequest};
 use contracts::routing::{Breaker, PoolInstance, PoolMember};
 use contracts::task::{GatewayList, GatewayRow, GatewayState};
-use futures_util::future::join4;
+use contracts::{AgentId, Micros};
+use futures_util::future::join5;
 use maud::{Markup, html};
 use platform::ports::CallError;
 
@@ -23,13 +25,15 @@ pub async fn show(
     owner: Owner,
     Query(noted): Query<Noted>,
 ) -> PageResult {
-    let (ledger, halts, agents, gateways) = join4(
+    let (ledger, halts, agents, gateways, budget) = join5(
         owners::ledger(&deps),
         owners::halts(&deps),
         owners::agents(&deps),
         owners::gateways(&deps),
+        owners::budget(&deps),
     )
     .await;
+    let costs = budget.ok().map(|budget| budget.agents);
     let ledger = ledger.ok();
     let routing = owners::routing(&deps, day::start(ledger.as_ref(), deps.clock.now_ms())).await;
     let frame = Frame::of(&deps, &owner, ledger.as_ref(), halts.ok(), &noted.note);
@@ -44,9 +48,11 @@ pub async fn show(
                 Err(_) => (gap("agency-router")),
                 Ok(agents) if agents.is_empty() => p.empty { "No agents are published. Publish a skill graph: " code { "quintet graph publish DIR" } },
                 Ok(agents) => table.events {
-                    thead { tr { th scope="col" { "State" } th scope="col" { "Agent" } th.figure scope="col" { "Messages today" } th.figure scope="col" { "Running" } th.figure scope="col" { "Run time" } th.figure scope="col" { "Failures" } th scope="col" { "" } } }
+                    thead { tr { th scope="col" { "State" } th scope="col" { "Agent" } th.figure scope="col" { "Messages today" } th.figure scope="col" { "Cost today" } th.figure scope="col" { "Running" } th.figure scope="col" { "Run time" } th.figure scope="col" { "Failures" } th scope="col" { "" } } }
                     tbody { @for agent in &agents {
-                        (line(agent, standing.as_deref(), today.get(agent.agent.as_str()).copied().unwrap_or(0), (is_halted(frame.halts.as_ref(), agent.agent.as_str()), &halt_form(&deps.config, &owner, frame.halts.as_ref(), agent.agent.as_str()))))
+                        @let id = agent.agent.as_str();
+                        @let figures = [today.get(id).copied().unwrap_or(0).to_string(), cost(costs.as_deref(), id)];
+                        (line(agent, standing.as_deref(), &figures, (is_halted(frame.halts.as_ref(), id), &halt_form(&deps.config, &owner, frame.halts.as_ref(), id))))
                     } }
                 },
             }
@@ -209,10 +215,22 @@ fn unready<'a>(agent: &PoolMember, standing: &'a [GatewayRow]) -> Option<(&'a st
     found
 }
 
+/// Posted and held on the owner's day; a dash where the ledger does not answer.
+fn cost(costs: Option<&[AgentCost]>, agent: &str) -> String {
+    let Some(costs) = costs else { return signs::money(None) };
+    match costs.iter().find(|cost| cost.agent.as_str().eq_ignore_ascii_case(agent)) {
+        None => cents(Micros::ZERO),
+        Some(cost) if cost.held > Micros::ZERO => {
+            format!("{} + {} held", cents(cost.spent), cents(cost.held))
+        }
+        Some(cost) => cents(cost.spent),
+    }
+}
+
 fn line(
     agent: &PoolMember,
     standing: Option<&[GatewayRow]>,
-    today: u64,
+    [messages, cost]: &[String; 2],
     (is_halted, halt): (bool, &Markup),
 ) -> Markup {
     let missing = unready(agent, standing.unwrap_or_default());
@@ -231,7 +249,8 @@ fn line(
         tr {
             td { (signs::sign(mood, word)) @if let Some(at) = &agent.retry_at { span.quiet.detail { "tried again " (signs::time(at)) } } }
             td.wide { strong { (agent.title) } span.quiet.detail { (agent.agent) } @if let Some((why, _)) = missing { span.quiet.detail { "not ready: " (why) } } (places(&agent.instances, standing.unwrap_or_default())) }
-            (signs::cell("today", &today.to_string()))
+            (signs::cell("today", messages))
+            (signs::cell("cost today", cost))
             (signs::cell("running", &agent.in_flight.to_string()))
             (signs::cell("run time", &signs::latency(agent.latency_ms)))
             (signs::cell("failures", &agent.failures.to_string()))

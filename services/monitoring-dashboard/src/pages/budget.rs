@@ -9,7 +9,7 @@ use crate::session::Owner;
 use crate::stats::cents;
 use crate::{Config, Deps, Form, owners, sla};
 use axum::extract::{Query, State};
-use contracts::budget::{BudgetScope, BudgetUpdate};
+use contracts::budget::{AgentCost, BudgetScope, BudgetUpdate};
 use contracts::monitoring::LedgerStats;
 use contracts::{ErrorCode, Micros};
 use futures_util::future::join3;
@@ -31,7 +31,10 @@ pub async fn show(
         (title("Budget", "Your limits, the money spent, and the money held for approved work."))
         @match budget {
             Err(_) => section.panel { (gap("personal-assistant")) },
-            Ok(budget) => div.cards.small { @for scope in &budget.scopes { (card(scope)) } },
+            Ok(budget) => {
+                div.cards.small { @for scope in &budget.scopes { (card(scope)) } }
+                (by_agent(&budget.agents))
+            }
         }
         @if let Some(ledger) = &ledger { (fortnight(ledger)) }
         section.panel {
@@ -114,6 +117,26 @@ fn card(scope: &BudgetScope) -> Markup {
                 dt { "Left" } dd { (cents(scope.remaining)) }
                 dt { "Resets" } dd { (signs::time(&scope.resets_at)) }
                 dt { "Set by" } dd { @match scope.source.as_str() { "api" => "changed at runtime", "file" => "quintet.toml", _ => "default" } }
+            }
+        }
+    }
+}
+
+/// Today's cost of each agent; it adds up to the card of the day.
+fn by_agent(agents: &[AgentCost]) -> Markup {
+    html! {
+        section.panel aria-label="Today by agent" {
+            h2 { "Today by agent" }
+            @if agents.is_empty() { p.empty { "Nothing was charged today." } }
+            @else {
+                table.events {
+                    thead { tr { th scope="col" { "Agent" } th.figure scope="col" { "Spent" } th.figure scope="col" { "Held" } } }
+                    tbody { @for row in agents { tr {
+                        td.wide { strong { (row.agent) } @if row.unpriced > 0 { span.quiet.detail { "the cost of " (row.unpriced) " is unknown, and booked as it was held" } } }
+                        (signs::cell("spent", &cents(row.spent)))
+                        (signs::cell("held", &cents(row.held)))
+                    } } }
+                }
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::world::World;
 use contracts::Micros;
 use contracts::approval::{Approval, ApprovalState, Choice, MonitoringLevel};
-use contracts::budget::{BudgetAnswer, BudgetScope};
+use contracts::budget::{AgentCost, BudgetAnswer, BudgetScope};
 use contracts::event::{AttemptEntry, EventDetail, EventRow, Reply, Stage, StageEntry};
 use contracts::monitoring::{InboxStats, LedgerStats};
 use contracts::routing::{Breaker, PoolInstance, PoolMember, RoutingStats};
@@ -123,12 +123,23 @@ pub fn budget() -> BudgetAnswer {
             remaining: Micros(limit - spent - held),
             resets_at: "2026-09-21T22:00:00.000Z".into(),
         };
+    let cost = |agent: &str, spent, held, unpriced| AgentCost {
+        agent: agent.into(),
+        spent: Micros(spent),
+        held: Micros(held),
+        unpriced,
+    };
     BudgetAnswer {
         time_zone: "Europe/Berlin".into(),
         scopes: vec![
             scope("all", "day", "2026-09-21", 50_000_000, 12_500_000, 6_750_000, "file"),
             scope("all", "month", "2026-09", 500_000_000, 198_400_000, 6_750_000, "default"),
             scope("agent:codegen", "day", "2026-09-21", 20_000_000, 11_200_000, 4_500_000, "api"),
+        ],
+        agents: vec![
+            cost("codegen", 11_200_000, 4_500_000, 0),
+            cost("pm", 1_300_000, 0, 1),
+            cost("docs", 0, 2_250_000, 0),
         ],
     }
 }

@@ -272,3 +272,23 @@ async fn health_is_degraded_when_the_probes_are_old() {
     let old = bed.get("/health", "").await;
     assert_eq!((old.status.as_u16(), &old.json()["status"]), (200, &"degraded".into()));
 }
+
+#[tokio::test]
+async fn cost_of_each_agent_is_shown_and_unknown_where_the_ledger_is_silent() {
+    let bed = Bed::new();
+    let cookie = bed.sign_in().await;
+    let budget = bed.get("/dashboard/budget", &cookie).await.text;
+    for figure in ["$11.20", "$1.30", "$4.50", "$2.25", "the cost of 1 is unknown"] {
+        assert!(budget.contains(figure), "{figure}: {budget}");
+    }
+    let cost = |page: &str| {
+        let row = page.split("<tr>").find(|row| row.contains("Code generation")).unwrap();
+        let cell = row.split("data-name=\"cost today\">").nth(1).unwrap();
+        cell.split('<').next().unwrap().to_owned()
+    };
+    let agents = bed.get("/dashboard/agents", &cookie).await.text;
+    assert_eq!(cost(&agents), "$11.20 + $4.50 held");
+    bed.fakes.down(ServiceName::PersonalAssistant);
+    let agents = bed.get("/dashboard/agents", &cookie).await.text;
+    assert_eq!(cost(&agents), "–");
+}
