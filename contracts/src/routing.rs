@@ -361,6 +361,9 @@ pub struct OutcomeReport {
     pub complexity: Option<Complexity>,
     #[serde(default)]
     pub tokens: Option<Tokens>,
+    /// When the limit ends at which it failed, RFC 3339 UTC: it gets no work before.
+    #[serde(default)]
+    pub rest_until: Option<String>,
 }
 
 /// Answer of `POST /internal/outcomes`.

@@ -291,6 +291,19 @@ pub struct ResultRequest {
     /// The end of its program's log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<RunLog>,
+    /// It failed at the limit of the account that its program works with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage_limit: Option<UsageLimit>,
+}
+
+/// The limit of an account, or of a service that is overloaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UsageLimit {
+    /// When it ends, RFC 3339 UTC, where the program has said so.
+    #[serde(default)]
+    pub until: Option<String>,
 }
 
 /// Response of a result; a repeated result gets the same response.

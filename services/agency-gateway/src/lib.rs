@@ -45,6 +45,8 @@ mod talk;
 mod tasks;
 mod text;
 mod tool_approvals;
+mod unstarted;
+mod usage_limit;
 mod work;
 
 pub use board::Board;

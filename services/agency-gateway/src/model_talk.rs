@@ -8,7 +8,7 @@ use contracts::approval::Outcome;
 use contracts::calls::skill_graph_loader::{ListAgents, ReadSkill, Search};
 use contracts::event::Speaker;
 use contracts::graph::{SearchHit, SearchQuery, VersionQuery};
-use contracts::task::Turn;
+use contracts::task::{Turn, UsageLimit};
 use contracts::{AgentId, Micros};
 use model_client::{
     AskError, Client, Image, Message, Part, Question, Reply, Reservation, Role, Stop, Tool,
@@ -182,11 +182,14 @@ impl Talk {
         let said = self.desk.take_text();
         let said = said.trim();
         let is_free = spent == Micros::ZERO && said.is_empty();
-        if is_free && matches!(error, AskError::Port(_)) {
-            return Finish::unavailable(why);
+        let is_limit = matches!(error, AskError::Status { status: 429 | 503 | 529, .. });
+        let usage_limit = is_limit.then(UsageLimit::default);
+        if is_free && (is_limit || matches!(error, AskError::Port(_))) {
+            return Finish { usage_limit, ..Finish::unavailable(why) };
         }
         let text = if said.is_empty() { why } else { format!("{said}\n\n{why}") };
-        self.ended(Outcome::Failed, clip(&text, TEXT_BYTES_MAX), spent)
+        let ended = self.ended(Outcome::Failed, clip(&text, TEXT_BYTES_MAX), spent);
+        Finish { usage_limit, ..ended }
     }
 
     /// The agent's own file below ours.

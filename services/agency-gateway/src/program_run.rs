@@ -9,20 +9,19 @@ use crate::conversation::AFRESH;
 use crate::ending::unfinished;
 use crate::output::{Format, Output};
 use crate::program_log::Log;
-use crate::runner::{
-    Ended, Finish, PROGRESS_BYTES_MAX, Run, RunEvent, Stopped, TEXT_BYTES_MAX, Tools,
-};
+use crate::runner::{Finish, PROGRESS_BYTES_MAX, Run, RunEvent, Stopped, TEXT_BYTES_MAX, Tools};
 use crate::talk::Talk;
 use crate::text::{clean, clip, clip_front};
+use crate::unstarted::unstarted;
 use async_trait::async_trait;
 use contracts::approval::Outcome;
 use contracts::run_log::RunLog;
-use contracts::task::BackendSession;
+use contracts::task::{BackendSession, UsageLimit};
 use contracts::{Micros, TokenPrices, Tokens};
 use futures_util::future::{Either, select};
 use platform::ports::{
-    Bounds, Changes, Clock, LeftFile, PortErrorKind, PortResult, ProgramEvent, ProgramLog,
-    ProgramSpec, RunLimit, Running, ToolAnswer,
+    Bounds, Changes, Clock, LeftFile, PortResult, ProgramEvent, ProgramLog, ProgramSpec, RunLimit,
+    Running, ToolAnswer,
 };
 use std::pin::pin;
 use std::sync::Arc;
@@ -67,36 +66,8 @@ pub(crate) async fn start(tools: &Tools, spec: ProgramSpec, reading: Reading) ->
         Ok(running) => Box::new(ProgramRun::new(running, tools.clock.clone(), reading, log)),
         Err(error) => {
             tracing::warn!(error = %error, task, "a program could not be started");
-            let why = if error.kind == PortErrorKind::Invalid {
-                "was not found or cannot be run"
-            } else {
-                "could not be started just now"
-            };
-            let agent = &reading.agent;
-            let text = format!("{agent} is not available: its program {program} {why}.");
-            log.line(&error.detail, 0);
-            let ended = Ended(Finish::unavailable(text));
-            Box::new(Unstarted { ended, log: log.read(true) })
+            unstarted(&error, &reading.agent, &program, &log)
         }
-    }
-}
-
-/// A program that could not be started. The log has the reason.
-struct Unstarted {
-    ended: Ended,
-    log: Option<RunLog>,
-}
-
-#[async_trait]
-impl Run for Unstarted {
-    async fn next(&mut self) -> RunEvent {
-        self.ended.next().await
-    }
-    async fn stop(&mut self) -> Stopped {
-        self.ended.stop().await
-    }
-    fn log(&self) -> Option<RunLog> {
-        self.log.clone()
     }
 }
 
@@ -225,8 +196,22 @@ impl ProgramRun {
     }
     fn conclude(&mut self, event: Option<ProgramEvent>) -> Finish {
         self.output.close();
-        let (outcome, text) = self.end_of(event);
-        let notes = self.output.told().notes();
+        let (mut outcome, mut text) = self.end_of(event);
+        let mut notes = self.output.told().notes();
+        let failed = outcome == Outcome::Failed;
+        let limit = failed.then(|| self.output.told().usage_limit(self.clock.now_ms())).flatten();
+        let mut cost = self.last_cost();
+        if let Some(limit) = &limit {
+            notes.extend(self.rests(limit));
+            let did_nothing = self.output.told().spent() == Tokens::default();
+            if did_nothing && cost.unwrap_or_default() == Micros::ZERO {
+                // It refused the work before it began; a stand-in of the graph may do it.
+                let why = self.output.told().failure().unwrap_or("its limit is reached");
+                let agent = &self.reading.agent;
+                text = format!("{agent} is not available: its service takes no more work: {why}");
+                (outcome, cost) = (Outcome::Unavailable, Some(Micros::ZERO));
+            }
+        }
         let is_afresh = |talk: &Talk| talk.acp.is_afresh() && talk.acp.has_begun();
         let afresh = self.talk.as_ref().filter(|talk| is_afresh(talk)).map(|_| AFRESH.to_owned());
         let texts: Vec<_> = afresh.into_iter().chain([text]).chain(notes).collect();
@@ -234,12 +219,22 @@ impl ProgramRun {
         let finish = Finish {
             outcome,
             text: with_changes(text, self.changed.as_ref()),
-            actual_cost: self.last_cost(),
+            actual_cost: cost,
             cost_unknown: false,
             usage: self.output.told().usage().cloned(),
             session: self.session(),
+            usage_limit: limit,
         };
         self.end.insert(finish).clone()
+    }
+    /// That it gets no work for a while.
+    fn rests(&self, limit: &UsageLimit) -> Option<String> {
+        let until = limit.until.as_deref()?;
+        let minute = until.get(..16)?.replace('T', " ");
+        Some(format!(
+            "{} gets no more work before that limit ends, at {minute} UTC.",
+            self.reading.agent
+        ))
     }
     /// The same for a conversation. An exit code after the answer says nothing, because its input
     /// was closed.

@@ -42,15 +42,17 @@ pub(crate) async fn settle(
 /// Reports a result. A stale epoch also counts as an answer: another lease reports instead.
 pub(crate) async fn result(deps: &Deps, task: &TaskId, request: &ResultRequest) {
     let refused = until_answered::<FinishTask>(deps, task, request).await.err();
-    // A server of an earlier version takes no log: the answer is worth more.
-    if request.log.is_some() && refused.is_some_and(|problem| is_about_the_log(&problem)) {
-        let without = ResultRequest { log: None, ..request.clone() };
+    // A server of an earlier version does not know them: the answer is worth more.
+    let has_new = request.log.is_some() || request.usage_limit.is_some();
+    if has_new && refused.is_some_and(|problem| is_about_a_new_field(&problem)) {
+        let without = ResultRequest { log: None, usage_limit: None, ..request.clone() };
         let _ = until_answered::<FinishTask>(deps, task, &without).await;
     }
 }
 
-fn is_about_the_log(problem: &Problem) -> bool {
-    problem.extra.get("field").and_then(|field| field.as_str()) == Some("log")
+fn is_about_a_new_field(problem: &Problem) -> bool {
+    let field = problem.extra.get("field").and_then(|field| field.as_str());
+    matches!(field, Some("log" | "usageLimit"))
 }
 
 /// The same report may arrive twice, so the compiler takes only calls that are idempotent.

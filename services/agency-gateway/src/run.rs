@@ -138,6 +138,7 @@ async fn reported(
         files,
         worktree: left.worktree,
         log: left.log,
+        usage_limit: finish.usage_limit.clone(),
     };
     guard.keep_while(report::result(deps, task, &request)).await;
 }

@@ -6,7 +6,7 @@ use crate::tool_approvals::ToolApprovals;
 use async_trait::async_trait;
 use contracts::approval::Outcome;
 use contracts::run_log::RunLog;
-use contracts::task::{BackendSession, TaskContext};
+use contracts::task::{BackendSession, TaskContext, UsageLimit};
 use contracts::{AgentId, Micros, TaskId};
 use platform::ports::{Calls, Clock, Exchange, LeftFile, Outbound, ProgramSpec, Programs};
 use platform::secret::Secret;
@@ -89,6 +89,8 @@ pub struct Finish {
     pub usage: Option<Value>,
     /// The backend's own session, to be resumed by the next run of this conversation.
     pub session: Option<BackendSession>,
+    /// It failed at the limit of the account that it works with.
+    pub usage_limit: Option<UsageLimit>,
 }
 
 impl Finish {
@@ -101,6 +103,7 @@ impl Finish {
             cost_unknown: false,
             usage: None,
             session: None,
+            usage_limit: None,
         }
     }
     /// An end that certainly cost nothing.

@@ -65,6 +65,7 @@ pub(crate) async fn carry_out(
         files,
         worktree: None,
         log: None,
+        usage_limit: None,
     };
     guard.keep_while(report::result(deps, &task.task_id, &request)).await;
     ticket.finish(&finish, deps.clock.now_ms());

@@ -54,8 +54,11 @@ impl Member {
         if count == 0 { 0.0 } else { known().sum::<f64>() / count as f64 }
     }
 
+    /// Those that were heard of lately, or rest at the limit of their account.
     fn recent(&self, now_ms: i64) -> impl Iterator<Item = &Instance> {
-        self.instances.values().filter(move |instance| now_ms - instance.heard_at_ms <= RECENT_MS)
+        self.instances.values().filter(move |instance| {
+            now_ms - instance.heard_at_ms <= RECENT_MS || instance.breaker.rests(now_ms)
+        })
     }
 
     /// Whether one instance can take work. Without recent reports the agent counts as available.
@@ -108,13 +111,20 @@ impl Pool {
         let gateway = report.gateway.clone().unwrap_or_else(|| GatewayId::from(""));
         let ended =
             Ended { outcome: report.outcome, latency_ms: report.latency_ms, now_ms, dice, mean_ms };
-        member.instances.entry(gateway).or_default().apply(ended);
+        let instance = member.instances.entry(gateway).or_default();
+        instance.apply(ended);
+        let rest_until = report.rest_until.as_deref().and_then(platform::time::parse_rfc3339);
+        if let Some(until_ms) = rest_until.filter(|_| report.outcome == PoolOutcome::Failed) {
+            instance.breaker.rest(until_ms, now_ms);
+        }
         if let (PoolOutcome::Succeeded, Some(complexity), Some(tokens)) =
             (report.outcome, report.complexity, report.tokens)
         {
             member.spent.entry(complexity).or_default().add(tokens);
         }
-        member.instances.retain(|_, instance| now_ms - instance.heard_at_ms <= KEPT_MS);
+        member.instances.retain(|_, instance| {
+            now_ms - instance.heard_at_ms <= KEPT_MS || instance.breaker.rests(now_ms)
+        });
     }
 
     /// Whether an agent can take work; an unknown one can.
@@ -173,8 +183,31 @@ mod tests {
             latency_ms: Some(latency_ms),
             complexity: None,
             tokens: None,
+            rest_until: None,
         };
         pool.apply(&report, now_ms, 0.5);
+    }
+
+    #[test]
+    fn agent_at_the_limit_of_its_account_rests_until_it_ends_however_long_that_is() {
+        let mut pool = Pool::default();
+        let report = OutcomeReport {
+            agent: AgentId::from(A),
+            gateway: Some(GatewayId::from("home")),
+            outcome: PoolOutcome::Failed,
+            latency_ms: None,
+            complexity: None,
+            tokens: None,
+            rest_until: Some("1970-01-04T00:00:00Z".to_owned()),
+        };
+        pool.apply(&report, 0, 0.5);
+        let days = |days: i64| days * 86_400_000;
+        assert!(!pool.available(&AgentId::from(A), 1));
+        // A report of another machine removes what was not heard of for a day.
+        let another = OutcomeReport { gateway: None, rest_until: None, ..report };
+        pool.apply(&another, days(2), 0.5);
+        assert!(!pool.available(&AgentId::from(A), days(2) + RECENT_MS + 1));
+        assert!(pool.available(&AgentId::from(A), days(3)));
     }
 
     fn break_down(pool: &mut Pool, gateway: &str, now_ms: i64) {

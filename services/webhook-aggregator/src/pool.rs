@@ -17,6 +17,7 @@ pub(crate) fn bare(agent: AgentId, outcome: PoolOutcome) -> OutcomeReport {
         latency_ms: None,
         complexity: None,
         tokens: None,
+        rest_until: None,
     }
 }
 

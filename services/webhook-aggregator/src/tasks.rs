@@ -308,7 +308,10 @@ fn recorded(deps: &Deps, event: &StoredEvent, task: &TaskRow, request: &ResultRe
     if task.context.order.is_some() {
         return;
     }
+    let limit = request.usage_limit.as_ref();
     let outcome = match request.outcome {
+        // The account's limit is none of the work.
+        Outcome::Failed if limit.is_some() => PoolOutcome::Failed,
         Outcome::Success => PoolOutcome::Succeeded,
         // Failed work says nothing about the machine: a stand-in would fare no better, and would
         // have other rights and another price.
@@ -322,6 +325,7 @@ fn recorded(deps: &Deps, event: &StoredEvent, task: &TaskRow, request: &ResultRe
             latency_ms: task.leased_ms.map(|at| (deps.clock.now_ms() - at) as f64),
             complexity: event.data.complexity,
             tokens: request.usage.as_ref().and_then(Tokens::of_usage),
+            rest_until: limit.and_then(|limit| limit.until.clone()),
             ..bare(task.agent.clone(), outcome)
         },
     );

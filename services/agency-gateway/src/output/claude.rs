@@ -3,7 +3,7 @@
 //! Messages of subagents (`parent_tool_use_id`) are no answer. `total_cost_usd` is the running
 //! total of the process. The usage of a message is repeated on each of its lines.
 
-use super::told::{Told, text_at, tool};
+use super::told::{Limited, Told, text_at, tool};
 use contracts::Tokens;
 use serde_json::Value;
 
@@ -19,13 +19,13 @@ pub(super) fn read(told: &mut Told, object: &Value) -> Option<String> {
             String::new()
         }
         "control_request" => asks(told, object),
+        "rate_limit_event" => limit(told, object),
         "system"
         | "user"
         | "stream_event"
         | "control_response"
         | "control_cancel_request"
         | "keep_alive"
-        | "rate_limit_event"
         | "tool_progress"
         | "auth_status" => String::new(),
         _ => return None,
@@ -86,9 +86,22 @@ fn result(told: &mut Told, object: &Value) {
         "error_max_budget_usd" => "the cost limit of this run is reached".to_owned(),
         other => other.replace('_', " "),
     });
+    let status = object.get("api_error_status").and_then(Value::as_u64);
+    if told.limited.is_none() && matches!(status, Some(429 | 529)) {
+        told.limited = Some(Limited { until_ms: None });
+    }
     let why = [text, errors, named].into_iter().flatten().find(|why| !why.trim().is_empty());
     told.ended = true;
     told.fail(why.as_deref());
+}
+
+/// The limit of the account: `resetsAt` is in seconds since the epoch.
+fn limit(told: &mut Told, object: &Value) -> String {
+    let is_rejected = text_at(object, "/rate_limit_info/status") == Some("rejected");
+    let resets = object.pointer("/rate_limit_info/resetsAt").and_then(Value::as_i64);
+    let until_ms = resets.and_then(|seconds| seconds.checked_mul(1000));
+    told.limited = is_rejected.then_some(Limited { until_ms });
+    String::new()
 }
 
 /// The tokens of the whole run where the result has more than the messages: it counts models that

@@ -1,8 +1,11 @@
 //! The reports of a program, put together.
 
 use crate::ending::unfinished;
+use crate::usage_limit;
 use contracts::approval::Outcome;
+use contracts::task::UsageLimit;
 use contracts::{Micros, TokenPrices, Tokens};
+use jiff::tz::TimeZone;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -38,6 +41,14 @@ pub(crate) struct Told {
     pub(super) denied: Vec<String>,
     /// A tool that it asked for; nobody answered.
     pub(super) asks: Option<String>,
+    /// The service behind it has refused more work.
+    pub(super) limited: Option<Limited>,
+}
+
+/// A service that refuses more work, with the end of that where it is told.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limited {
+    pub(super) until_ms: Option<i64>,
 }
 
 impl Told {
@@ -136,6 +147,17 @@ impl Told {
     /// Why it failed, in its own words, even where it never reported its end.
     pub(crate) fn failure(&self) -> Option<&str> {
         self.failed.as_deref().filter(|why| !why.is_empty())
+    }
+    /// The limit at which it failed; None for any other failure.
+    pub(crate) fn usage_limit(&self, now_ms: i64) -> Option<UsageLimit> {
+        let until_ms = self.limited.and_then(|limited| limited.until_ms);
+        let of_text = || usage_limit::read(self.failure()?, now_ms, &TimeZone::system());
+        match self.limited {
+            Some(_) if until_ms.is_some() => Some(usage_limit::until(until_ms, now_ms)),
+            // Its text may say more.
+            Some(_) => Some(of_text().unwrap_or_default()),
+            None => of_text(),
+        }
     }
     /// Its usage, unless it is too large to be reported with the result.
     pub(crate) fn usage(&self) -> Option<&Value> {

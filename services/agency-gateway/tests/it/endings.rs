@@ -160,3 +160,89 @@ async fn failure_for_want_of_a_sign_in_says_how_to_sign_in_once() {
         );
     }
 }
+
+/// 17:00 UTC, some hours after the bed's clock, in seconds.
+const RESETS: i64 = 1_790_010_000;
+
+/// Claude Code at the limit of its account, after this many tokens.
+fn at_the_limit(output: u64, resets_at: i64) -> Vec<String> {
+    let words = "You've hit your limit · resets 1am";
+    let usage = json!({ "input_tokens": output, "output_tokens": output });
+    let message =
+        json!({ "id": "m1", "content": [{ "type": "text", "text": words }], "usage": usage });
+    let info = json!({ "status": "rejected", "resetsAt": resets_at, "rateLimitType": "five_hour" });
+    [
+        json!({ "type": "rate_limit_event", "rate_limit_info": info }),
+        json!({ "type": "assistant", "message": message }),
+        json!({ "type": "result", "subtype": "success", "is_error": true, "result": words,
+            "api_error_status": 429, "total_cost_usd": output as f64 }),
+    ]
+    .map(|line| line.to_string())
+    .to_vec()
+}
+
+fn failing(lines: Vec<String>) -> ScriptedProgram {
+    ScriptedProgram { lines, exit: Some(1), ..Default::default() }
+}
+
+#[tokio::test]
+async fn run_at_the_limit_of_its_account_is_unavailable_and_says_when_the_limit_ends() {
+    let result = ended(&claude(), failing(at_the_limit(0, RESETS))).await;
+    assert_eq!(result["outcome"], "unavailable", "{result}");
+    assert_eq!(result["actualCost"], 0.0);
+    assert_eq!(result["usageLimit"]["until"], "2026-09-21T17:00:00.000Z");
+    let text = result["text"].as_str().unwrap();
+    assert!(text.contains("resets 1am") && text.contains("at 2026-09-21 17:00 UTC"), "{text}");
+}
+
+#[tokio::test]
+async fn run_that_reaches_the_limit_in_its_middle_failed_and_costs_what_it_cost() {
+    let result = ended(&claude(), failing(at_the_limit(2, RESETS))).await;
+    assert_eq!((&result["outcome"], &result["actualCost"]), (&json!("failed"), &json!(2.0)));
+    assert_eq!(result["usageLimit"]["until"], "2026-09-21T17:00:00.000Z");
+}
+
+#[tokio::test]
+async fn overloaded_service_is_a_limit_without_an_end() {
+    let result = json!({ "type": "result", "subtype": "success", "is_error": true,
+        "result": "The server is busy.", "api_error_status": 529, "total_cost_usd": 0.0 });
+    let result = ended(&claude(), failing(vec![result.to_string()])).await;
+    assert_eq!(result["usageLimit"], json!({ "until": null }));
+    let text = result["text"].as_str().unwrap();
+    assert_eq!(
+        text,
+        "worker is not available: its service takes no more work: The server is busy."
+    );
+}
+
+#[tokio::test]
+async fn limit_of_codex_is_read_from_its_words() {
+    let config = json!({ "agents": { "worker": { "runner": "command", "output": "codex",
+        "command": ["tool"] } } });
+    let why = "You've hit your usage limit. Upgrade to Pro or try again in 2 hours 11 minutes.";
+    let lines = [
+        json!({ "type": "thread.started", "thread_id": "t-1" }),
+        json!({ "type": "turn.started" }),
+        json!({ "type": "error", "message": why }),
+        json!({ "type": "turn.failed", "error": { "message": why } }),
+    ];
+    let result = ended(&config, failing(lines.map(|line| line.to_string()).to_vec())).await;
+    assert_eq!(result["outcome"], "unavailable", "{result}");
+    // The clock of the bed begins at 14:13.
+    let until = result["usageLimit"]["until"].as_str().unwrap();
+    assert!(until.starts_with("2026-09-21T16:24:"), "{until}");
+}
+
+/// A stranger's text that an agent repeats sends nobody to rest.
+#[tokio::test]
+async fn words_of_an_agent_or_its_tools_are_no_limit() {
+    let config = json!({ "agents": { "worker": { "runner": "command", "command": ["tool"] } } });
+    let line = "You've hit your usage limit. Try again in 2 hours.".to_owned();
+    let result = ended(&config, failing(vec![line.clone()])).await;
+    assert_eq!((&result["outcome"], &result["usageLimit"]), (&json!("failed"), &Value::Null));
+    let message = json!({ "type": "assistant", "message": { "content": [{ "type": "text", "text": line }] } });
+    let failed = json!({ "type": "result", "subtype": "error_during_execution", "is_error": true, "errors": ["no disk"] });
+    let lines = [message, failed].map(|line| line.to_string()).to_vec();
+    let result = ended(&claude(), failing(lines)).await;
+    assert_eq!((&result["outcome"], &result["usageLimit"]), (&json!("failed"), &Value::Null));
+}

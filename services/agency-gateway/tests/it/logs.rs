@@ -75,6 +75,7 @@ async fn log_of_a_program_that_does_not_start_says_why() {
     bed.plane.push(task("t", 1, "worker", "go"));
     let result = reported(&bed).await;
     assert_eq!(result["outcome"], "unavailable");
+    assert_eq!(result["text"], "worker is not available: tool was not found.");
     assert_eq!(result["log"], json!({ "text": "tool was not found" }));
 }
 

@@ -12,6 +12,8 @@ pub const FAILURES_MAX: u32 = 3;
 const PAUSE_MS: i64 = 5_000;
 /// The longest pause, before jitter.
 const PAUSE_MS_MAX: i64 = 300_000;
+/// The longest rest at the limit of an account: the longest limits are those of a week.
+const REST_MS_MAX: i64 = 8 * 86_400_000;
 /// Time after which an unreported trial run counts as lost, and another is let through.
 const PROBE_LOST_MS: i64 = 900_000;
 
@@ -46,6 +48,21 @@ impl Breaker {
             (Some(_), Some(probe_at)) => now_ms - probe_at >= PROBE_LOST_MS,
             (Some(retry_at), None) => now_ms >= retry_at,
         }
+    }
+
+    /// It failed at a limit that ends then: it opens at once, and no pause is shorter than that.
+    pub fn rest(&mut self, until_ms: i64, now_ms: i64) {
+        let until_ms = until_ms.min(now_ms.saturating_add(REST_MS_MAX));
+        if until_ms > now_ms {
+            self.retry_at_ms = self.retry_at_ms.max(Some(until_ms));
+            self.probe_at_ms = None;
+            self.opened = self.opened.max(1);
+        }
+    }
+
+    /// Whether it is open for longer than failures alone keep it so.
+    pub fn rests(&self, now_ms: i64) -> bool {
+        self.retry_at_ms.is_some_and(|retry_at| retry_at > now_ms)
     }
 
     /// A run began.
@@ -143,6 +160,25 @@ mod tests {
             assert!(retry_at - now <= PAUSE_MS_MAX * 5 / 4);
             now = retry_at;
         }
+    }
+
+    #[test]
+    fn breaker_rests_until_the_limit_ends_and_then_lets_one_trial_run_through() {
+        let mut breaker = Breaker::default();
+        breaker.failed(1_000, 0.5);
+        breaker.rest(3_600_000, 1_000);
+        assert_eq!(seen(&breaker, 3_599_999), (State::Open, false));
+        breaker.failed(2_000, 0.5);
+        assert_eq!(breaker.retry_at_ms, Some(3_600_000), "a late failure changes nothing");
+        assert_eq!(seen(&breaker, 3_600_000), (State::HalfOpen, true));
+        breaker.started(3_600_000);
+        breaker.succeeded();
+        assert_eq!(breaker, Breaker::default());
+        breaker.rest(i64::MAX, 0);
+        assert_eq!(breaker.retry_at_ms, Some(REST_MS_MAX));
+        let mut late = Breaker::default();
+        late.rest(5, 10);
+        assert_eq!(late, Breaker::default(), "a limit that has ended is none");
     }
 
     #[test]

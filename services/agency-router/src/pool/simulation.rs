@@ -64,6 +64,7 @@ fn report(
         latency_ms: Some(latency_ms),
         complexity: None,
         tokens: None,
+        rest_until: None,
     };
     pool.apply(&report, now_ms as i64, dice.uniform());
 }

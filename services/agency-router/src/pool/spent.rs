@@ -54,6 +54,7 @@ mod tests {
                 latency_ms: None,
                 complexity: Some(Complexity::Moderate),
                 tokens,
+                rest_until: None,
             };
             pool.apply(&report, 0, 0.5);
             expected(&pool, &agent, Complexity::Moderate, "fix it")

@@ -34,6 +34,7 @@ fn down(agents: &[&str]) -> Pool {
                     latency_ms: None,
                     complexity: None,
                     tokens: None,
+                    rest_until: None,
                 },
                 1_000,
                 0.5,

@@ -1,8 +1,9 @@
 //! Who answers for an agent whose program cannot start: nobody for one that was named, and a
 //! related one that says its program and price.
 
-use crate::bed::{Bed, bed, bed_with, config};
-use contracts::calls::agency_router::RouteEvent;
+use crate::bed::{Bed, GATEWAY, bed, bed_with, config};
+use contracts::calls::agency_router::{ReportOutcome, RouteEvent};
+
 use serde_json::json;
 
 /// The agent's program cannot start.
@@ -88,9 +89,25 @@ async fn stand_in_names_its_program_and_price() {
     bed.telegram(1, "fix it").await;
     bed.world.set(|answers| answers.agent = Some("security".to_owned()));
     cannot_start(&bed).await;
+    let says = "codegen is not available right now; security (command, $0.75 a run) is answering";
     let task = bed.lease().await.remove(0);
+    let before = bed.sent("/editMessageText").pop().unwrap();
+    assert!(before.contains(says) && before.contains("Working on it"), "before it runs: {before}");
     bed.finish(&task, "success", "Fixed.").await;
     let told = bed.sent("/editMessageText").pop().unwrap();
-    let says = "codegen is not available right now; security (command, $0.75 a run) is answering";
     assert!(told.contains(says) && told.contains("Fixed."), "{told}");
+}
+
+#[tokio::test]
+async fn the_pool_hears_until_when_an_account_is_at_its_limit() {
+    let bed = bed();
+    bed.telegram(1, "work").await;
+    let task = bed.lease().await.remove(0);
+    let path = format!("/api/tasks/{}/result", task["taskId"].as_str().unwrap());
+    let limit = json!({ "until": "2026-11-27T17:00:00.000Z" });
+    let result = json!({ "epoch": 1, "outcome": "failed", "text": "no more", "usageLimit": limit });
+    assert_eq!(bed.post(&path, GATEWAY, &result).await.0, 200);
+    bed.settle().await;
+    let told = bed.fakes.bodies::<ReportOutcome>().pop().unwrap();
+    assert_eq!((&told["outcome"], &told["restUntil"]), (&json!("failed"), &limit["until"]));
 }
