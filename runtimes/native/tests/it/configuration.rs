@@ -197,7 +197,7 @@ fn doctor_and_start_name_agents_that_cannot_do_what_their_table_says() {
     let folder = home.path("home").join(state.trim_start_matches("~/"));
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join(".credentials.json"), "{}").unwrap();
-    let right = about(&home, "agent codegen");
+    let right = about(&home, "agent codegen: its program");
     assert!(right[0].starts_with("\"ok") && right[0].contains("signed in"), "{right:?}");
 }
 

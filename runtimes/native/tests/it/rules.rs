@@ -62,3 +62,14 @@ fn audit_lists_what_was_changed_and_verifies_the_log() {
     let verdict = home.run(&["audit", "verify"]).ok();
     assert!(verdict.contains("All 4 entries") && verdict.contains("newest hash: "), "{verdict}");
 }
+
+#[test]
+fn end_of_a_rule_is_a_time_of_the_machines_own_zone() {
+    let home = Home::with_config("");
+    let _server = home.up();
+    let args = ["rules", "allow", "--up-to", "3", "--until", "2099-01-31T18:00", "--json"];
+    let mut command = home.command(&args);
+    let made = command.env("TZ", "Asia/Tokyo").output().unwrap();
+    let made: serde_json::Value = serde_json::from_slice(&made.stdout).unwrap();
+    assert_eq!(made["policy"]["rules"][0]["until"], "2099-01-31T09:00:00Z", "{made}");
+}
