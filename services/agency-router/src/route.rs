@@ -8,6 +8,8 @@ pub mod content;
 pub mod correction;
 pub mod follow_up;
 pub mod mention;
+mod points_back;
+mod talk;
 
 use crate::complexity::judge;
 use crate::fallback::{Obstacle, fallback_id, stand_in};
@@ -21,14 +23,6 @@ use text_model::Model;
 
 /// Confidence that an agent named by the sender is right.
 const NAMED: f64 = 1.0;
-/// The same for a follow-up phrase, and for a message that is short and weak. Estimates, until the
-/// audit log has enough feedback to measure them.
-const FOLLOW_UP: f64 = 0.9;
-const SHORT_AND_WEAK: f64 = 0.7;
-/// Confidence below which a short message stays with the last agent.
-const WEAK: f64 = 0.6;
-/// Minimum confidence for a reply to leave the agent it replies to.
-const SURE: f64 = 0.9;
 /// Minimum likelihood of the second agent, relative to the first, to ask the sender.
 const CHOICE_SHARE: f64 = 0.5;
 /// Relative likelihood from which two agents tie, whatever the winner's own threshold: on
@@ -218,44 +212,18 @@ fn by_conversation(
     content: Option<&Content>,
 ) -> Option<Chosen> {
     let agent = world.graph.agent(request.sticky_agent.as_ref()?)?;
-    let chosen = |confidence: f64, step: String| Chosen {
+    let best = content.filter(|content| !content.out_of_scope);
+    let best = best.and_then(|content| content.ranked.first());
+    let best = best.map(|(best, sure)| (best, *sure));
+    let (confidence, step) = talk::stays(request, &agent.id, best)?;
+    Some(Chosen {
         agent: agent.id.clone(),
         confidence,
         step,
         out_of_scope: false,
         by_content: false,
         named: false,
-    };
-    if follow_up::is_follow_up(&request.message) {
-        return Some(chosen(
-            FOLLOW_UP,
-            format!("The message follows up on the conversation with {}.", agent.id),
-        ));
-    }
-    if request.asked && follow_up::is_brief(&request.message) {
-        return Some(chosen(
-            FOLLOW_UP,
-            format!("The message is short and comes after a question of {}.", agent.id),
-        ));
-    }
-    let sure_of_another = |content: &Content| {
-        !content.out_of_scope
-            && content.ranked.first().is_some_and(|(best, sure)| *best != agent.id && *sure >= SURE)
-    };
-    if request.is_reply && !content.is_some_and(sure_of_another) {
-        return Some(chosen(FOLLOW_UP, format!("The message replies to {}.", agent.id)));
-    }
-    let weak = content.is_none_or(|content| {
-        content.out_of_scope || content.ranked.first().is_none_or(|(_, best)| *best < WEAK)
-    });
-    let step = || {
-        format!(
-            "The message is short and says little by itself, so it stays with {}, which answered \
-             last.",
-            agent.id
-        )
-    };
-    (weak && follow_up::is_short(&request.message)).then(|| chosen(SHORT_AND_WEAK, step()))
+    })
 }
 
 fn by_content(world: World<'_>, content: Option<&Content>, leanings: Leanings<'_>) -> Chosen {

@@ -1,6 +1,8 @@
 //! Follow-ups ("yes", "do it", "the second one") have no content of their own and stay with the
 //! conversation's agent.
 
+use super::points_back::{is_empty_without_the_talk, words_of};
+
 /// Maximum words of a message that is a follow-up by its shortness.
 pub const SHORT_WORDS_MAX: usize = 4;
 /// Maximum characters of an answer to an agent's question.
@@ -119,10 +121,14 @@ const PHRASES: &[&str] = &[
     "계속",
 ];
 
-/// Whether the message is one of the phrases.
+/// Whether the message is one of the phrases, or has no content without the talk.
 ///
 /// So is the name of one option of several: “A”, “2”, “option b”.
 pub fn is_follow_up(message: &str) -> bool {
+    is_phrase(message) || is_empty_without_the_talk(message)
+}
+
+fn is_phrase(message: &str) -> bool {
     let words = words(message);
     match words.as_slice() {
         [] => false,
@@ -158,9 +164,7 @@ pub fn is_brief(message: &str) -> bool {
 }
 
 fn words(message: &str) -> Vec<String> {
-    let words =
-        message.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
-    words.take(SHORT_WORDS_MAX + 1).map(str::to_lowercase).collect()
+    words_of(message, SHORT_WORDS_MAX + 1)
 }
 
 #[cfg(test)]

@@ -460,7 +460,7 @@ fn route_keeps_a_reply_with_its_agent_unless_its_words_clearly_fit_another() {
     assert_eq!(unsure.agent.as_str(), "security");
     assert!(unsure.steps[0].contains("replies to security"));
     let sure = route(&reply("fix the failing build"));
-    assert!(sure.agent.as_str() == "codegen" && sure.confidence >= SURE, "{sure:?}");
+    assert!(sure.agent.as_str() == "codegen" && sure.confidence >= talk::SURE, "{sure:?}");
     assert_eq!(
         route(&RouteRequest { sticky_agent: None, ..reply("fix the failing build") })
             .agent
