@@ -3,9 +3,10 @@
 //!
 //! The held amount is the sum of the live holds. Before the run a hold ends by its expiry, so
 //! nothing leaks. Once the run has begun, its hold ends only with a posting: that of its
-//! settlement, or that of a run which was cut off (`cut_off.rs`). Every function builds one
-//! statement, which callers put into the batch of the related state change. The statement that
-//! writes also checks whether the money suffices; no earlier read decides it.
+//! settlement, or that of a run which was cut off (`cut_off.rs`); while its owner is asked about a
+//! tool call it shrinks to what is spent (`resting.rs`). Every function builds one statement, which
+//! callers put into the batch of the related state change. The statement that writes also checks
+//! whether the money suffices; no earlier read decides it.
 
 use crate::budget_file::Kind;
 use crate::config::{Config, DAILY_DEFAULT};
@@ -180,7 +181,7 @@ pub fn begin(task: &str, amount: Micros, now_ms: i64, guard: &str) -> Statement 
 
 /// SQL: the amount that a task's scopes leave beside everybody else's holds; null if one of them is
 /// unknown. The holds of `apart` (a list) do not count.
-fn room(task: &str, now: &str, apart: &str) -> String {
+pub fn room(task: &str, now: &str, apart: &str) -> String {
     format!(
         "(SELECT CASE WHEN COUNT(*) = COUNT(b.scope) THEN MIN(b.limit_u - b.spent_u
              - (SELECT COALESCE(SUM(h.amt_u), 0) FROM hold h WHERE h.scope = k.scope AND h.exp > {now} AND h.task NOT IN ({apart}))) END

@@ -50,6 +50,7 @@ mod recording;
 mod renew;
 mod replay;
 mod request;
+mod resting;
 mod review;
 mod reviewed;
 mod rule_check;

@@ -6,7 +6,7 @@
 use crate::cut_off::{self, Last};
 use crate::store::{self, Answers, ApprovalRow, NEWEST_CLAIM, SKEW_MS};
 use crate::top_up::{self, Cost, Word};
-use crate::{Deps, claim, halt_scope, ledger};
+use crate::{Deps, claim, halt_scope, ledger, resting};
 use axum::Json;
 use axum::extract::{Path, State};
 use contracts::task::{LEASE_MS, RenewAnswer, RenewClaimRequest, RenewedRequest, StopCause};
@@ -82,7 +82,11 @@ async fn keep(
     let (cost, need) = (amount(cost), amount(need).unwrap_or_default());
     let mut batch = Vec::new();
     if let Some(cost) = cost {
-        batch.extend([report(task, cost), ledger::count(task, cost)]);
+        batch.extend([
+            report(task, cost),
+            resting::hold_again_if_spending(task, now_ms, cost),
+            ledger::count(task, cost),
+        ]);
     }
     let told = batch.len();
     batch.extend([

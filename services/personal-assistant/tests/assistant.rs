@@ -28,6 +28,7 @@ mod noticing;
 mod planning;
 mod remembering;
 mod replaying;
+mod resting;
 mod reviewing;
 mod round_trips;
 mod rulebook;

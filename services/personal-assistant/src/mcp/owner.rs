@@ -13,7 +13,7 @@ use crate::decide::default_reason;
 use crate::open_calls::Counted;
 use crate::policy::{QUESTION, TOOL_CALL};
 use crate::store::{Answers, ApprovalRow};
-use crate::{Deps, claim, digests, owner, request, settle, tool_rules, waiting};
+use crate::{Deps, claim, digests, owner, request, resting, settle, tool_rules, waiting};
 use contracts::approval::{ApprovalState, ApproveRequest, Decision, Outcome, SettleRequest};
 use contracts::{ErrorCode, Micros, Problem, TaskId};
 use platform::edge::{ApiError, ApiResult};
@@ -212,16 +212,32 @@ async fn decided(
     request::validate(&work)?;
     let mut recorded = record_asking(deps, asker.who, &work, asking).await?;
     if recorded.row.state_at(deps.clock.now_ms())? != ApprovalState::Pending {
+        // A person has answered while the agent was away.
+        if recorded.row.is_decided_by_a_person() {
+            hold_again(deps, asker).await?;
+        }
         return Ok(recorded);
     }
     let _open = deps
         .open_calls
         .enter(asker.who, asker.task(), &recorded.row.id)
         .map_err(|full| too_many_wait(&full, &recorded.row.id))?;
+    if let Some(run) = asker.task() {
+        deps.sql.batch(vec![resting::release(run, deps.clock.now_ms())]).await?;
+    }
     while recorded.row.state_at(deps.clock.now_ms())? == ApprovalState::Pending {
         recorded.row = waiting::until_decided(deps, recorded.row, ROUND_MS).await?;
     }
+    hold_again(deps, asker).await?;
     Ok(recorded)
+}
+
+/// Before the agent hears the answer, and so before it spends more.
+async fn hold_again(deps: &Deps, asker: &Asker) -> ApiResult<()> {
+    if let Some(run) = asker.task() {
+        deps.sql.batch(vec![resting::hold_again(run, deps.clock.now_ms())]).await?;
+    }
+    Ok(())
 }
 
 /// The refusal of a call that would wait. Its question stays open.
