@@ -5,7 +5,9 @@ mod app;
 mod enrol;
 mod files;
 mod incoming;
+mod look_up;
 mod mrkdwn;
+mod names;
 mod outgoing;
 mod sample;
 mod setup;
@@ -13,13 +15,14 @@ mod socket;
 mod tokens;
 
 use super::{
-    Aim, Attempt, Channel, Connection, Fetch, Incoming, Length, Mode, Protocol, SendResult, Setup,
-    secret,
+    Aim, Attempt, Channel, Connection, Fetch, Incoming, Length, LookUp, Mode, Protocol, SendResult,
+    Setup, secret,
 };
 use app::{App, Way, reply_path, signature};
 use bytes::Bytes;
 use http::HeaderMap;
 use inbox::{KeptFile, OfferedFile, OutboxRow};
+use names::Names;
 use platform::config::Section;
 use platform::ports::OutboundResponse;
 use socket::SocketMode;
@@ -69,7 +72,7 @@ impl Channel for Slack {
         let named = is_team(name) && name.bytes().any(|b| b.is_ascii_digit());
         let team = team.or_else(|| named.then(|| name.to_owned()));
         let (way, bot_token) = (way?, bot_token?);
-        Some(Arc::new(App { api_base, way, bot_token, team }))
+        Some(Arc::new(App { api_base, way, bot_token, team, names: Names::default() }))
     }
 
     fn example(&self) -> &'static str {
@@ -113,6 +116,12 @@ impl Connection for App {
     }
     fn read(&self, headers: &HeaderMap, body: &[u8], _: i64) -> Incoming {
         incoming::read(self, headers, body)
+    }
+    fn look_up(&self, body: &[u8], _: i64) -> Option<LookUp> {
+        look_up::next(self, body)
+    }
+    fn learn(&self, about: &str, answer: &OutboundResponse) {
+        self.names.learn(about, answer);
     }
     fn next(&self, row: &OutboxRow, _: i64) -> Option<Attempt> {
         outgoing::next(self, row)

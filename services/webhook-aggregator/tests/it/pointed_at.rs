@@ -142,6 +142,31 @@ async fn telegram_command_with_our_name_is_ours_once_telegram_told_it() {
     assert_eq!(bed.sent("/getMe").len(), 1);
 }
 
+/// Slack sends the id of a person alone, and tells the name when it is asked.
+#[tokio::test]
+async fn slack_mention_reaches_the_agent_by_name_and_is_asked_for_once() {
+    let bed = bed_with(config(None));
+    bed.outbound.answer(|sent| {
+        if sent.url.ends_with("/users.info") {
+            let known = sent.body.contains("U0INES001");
+            let profile = json!({ "display_name": "Ines <3", "real_name": "Ines Vidal" });
+            let user = json!({ "ok": known, "user": { "profile": profile } });
+            let unknown = json!({ "ok": false, "error": "user_not_found" });
+            let answer = if known { user } else { unknown };
+            return Ok(platform::memory::MemoryOutbound::json(200, &answer));
+        }
+        Ok(crate::bed::platform_says(sent))
+    });
+    let text = "ask <@U0INES001>, not <@U0GONE001>, and <@U0INES001|ines> again";
+    for number in [1, 2] {
+        post(&bed, "slack", &json!({ "text": text }), number).await;
+    }
+    let events = bed.get("/api/events").await;
+    let read = "ask @Ines  3, not @U0GONE001, and @ines again";
+    assert_eq!(events["events"][0]["text"], read);
+    assert_eq!(bed.sent("/users.info").len(), 2, "each once");
+}
+
 /// Edits: while a message waits the newest text counts; once its work has begun, the new text
 /// follows it; an edit that changes nothing, or of a message that nobody knows, is nothing.
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The app in one workspace, and how Slack signs.
 
+use super::names::Names;
 use hmac::{Hmac, KeyInit, Mac};
 use platform::secret::Secret;
 use sha2::Sha256;
@@ -12,6 +13,7 @@ pub(super) struct App {
     pub(super) bot_token: Secret,
     /// The workspace; no other is heard. `None` where the configuration names none.
     pub(super) team: Option<String>,
+    pub(super) names: Names,
 }
 
 /// How its messages reach us, with the secret for it.

@@ -43,7 +43,8 @@ pub(super) fn read(app: &App, headers: &HeaderMap, body: &[u8]) -> Incoming {
         read_form(app, body, &mut inbound);
         return Incoming::Event(Box::new(inbound));
     }
-    let event = lenient::json(body);
+    let mut event = lenient::json(body);
+    app.names.label(&mut event["event"]);
     match event["type"].as_str() {
         Some("url_verification") => {
             let challenge = event["challenge"].as_str().unwrap_or_default();
@@ -368,6 +369,7 @@ mod tests {
             way: Way::Webhook(platform::secret::Secret::new("s")),
             bot_token: platform::secret::Secret::new("t"),
             team: None,
+            names: super::super::names::Names::default(),
         };
         let Incoming::Event(inbound) = read(&app, &HeaderMap::new(), body) else {
             panic!("not an event")
