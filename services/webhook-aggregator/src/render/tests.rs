@@ -178,6 +178,51 @@ fn markdown() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..80).prop_map(|pieces| pieces.concat())
 }
 
+/// Marks around a text. Underscores are none: a name such as `__init__` keeps them.
+const AROUND: [&str; 4] = ["**", "*", "~~", "***"];
+
+/// A line of any visible characters, with single spaces.
+fn line() -> impl Strategy<Value = String> {
+    "\\PC{1,24}".prop_filter_map("it is empty", |text| {
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        (!text.is_empty()).then_some(text)
+    })
+}
+
+/// Markdown, with the text that it stands for: text in marks, code, and code in a fence.
+fn exact() -> impl Strategy<Value = (String, String)> {
+    let escaped = |text: &str| {
+        let letter = |letter: char| {
+            let is_mark = letter.is_ascii_punctuation();
+            if is_mark { format!("\\{letter}") } else { letter.to_string() }
+        };
+        text.chars().map(letter).collect::<String>()
+    };
+    let words = line().prop_map(move |text| (escaped(&text), text));
+    // Beside other marks a star may be one of a pattern or a formula.
+    let marked = (line(), 0..AROUND.len()).prop_map(move |(text, at)| {
+        let text = format!("a{text}z");
+        (format!("{0}{1}{0}", AROUND[at], escaped(&text)), text)
+    });
+    let code = line().prop_map(|text| {
+        let text = text.replace('`', "'");
+        (format!("`{text}`"), text)
+    });
+    let paragraph =
+        prop::collection::vec(prop_oneof![words, marked, code], 1..5).prop_map(|pieces| {
+            let (sources, texts): (Vec<_>, Vec<_>) = pieces.into_iter().unzip();
+            (sources.join(" "), texts.join(" "))
+        });
+    let fence = prop::collection::vec(line(), 1..4).prop_map(|lines| {
+        let text = lines.join("\n").replace("~~~", "~~");
+        (format!("~~~\n{text}\n~~~"), text)
+    });
+    prop::collection::vec(prop_oneof![3 => paragraph, 1 => fence], 1..4).prop_map(|blocks| {
+        let (sources, texts): (Vec<_>, Vec<_>) = blocks.into_iter().unzip();
+        (sources.join("\n\n"), texts.join("\n\n"))
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -189,6 +234,12 @@ proptest! {
         for span in &rich.spans {
             prop_assert!(rich.text.get(span.range.clone()).is_some_and(|text| !text.is_empty()));
         }
+    }
+
+    /// Marks go, and every other character of text and code stays as it is.
+    #[test]
+    fn reading_changes_no_character((source, text) in exact()) {
+        prop_assert_eq!(of_markdown(&source).text, text);
     }
 
     #[test]
