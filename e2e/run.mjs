@@ -41,7 +41,7 @@ if (!skipBrowser) {
 const { missing } = await import('./bed/workers.mjs');
 if (missing() && !allowMissing) fail(`the Workers cannot be tested: ${missing()}`, 'Build them with `cargo xtask build`, or skip them with --allow-missing.');
 if (missing()) console.log(`e2e: SKIPPED the Workers: ${missing()}`);
-const files = ['sdk.test.mjs', 'mcp.test.mjs', ...skipBrowser ? [] : ['dashboard.test.mjs'], ...missing() ? [] : ['workers.test.mjs', 'attacks.test.mjs', 'rules.test.mjs']];
+const files = ['sdk.test.mjs', 'mcp.test.mjs', ...skipBrowser ? [] : ['dashboard.test.mjs'], ...missing() ? [] : ['workers.test.mjs', 'attacks.test.mjs', 'rules.test.mjs', 'budget.test.mjs', 'voice.test.mjs', 'phone.test.mjs']];
 // Sequential, because the files measure times.
 const tests = spawnSync(process.execPath, ['--test', '--test-concurrency=1', '--test-reporter=spec', ...files], { cwd: HERE, stdio: 'inherit' });
 if (skipBrowser) console.log('e2e: skipped the browser tests');

@@ -2,6 +2,8 @@
 //! by one that keeps a session of its own.
 
 use crate::bed::{Home, Server};
+use std::fs::File;
+use std::time::Duration;
 
 const CHANNELS: [&str; 3] = ["telegram", "slack", "discord"];
 
@@ -119,9 +121,25 @@ fn command_finds_the_files_of_its_conversation_again_and_no_others() {
     let server = home.up();
     assert_eq!(ask(&home, "telegram", "@codegen milk"), "kept");
     assert_eq!(server.stop(), Some(0));
-    let _server = home.up();
+    let server = home.up();
     assert_eq!(ask(&home, "telegram", "@codegen bread"), "milk\nkept");
     assert_eq!(ask(&home, "slack", "@codegen salt"), "kept", "another conversation");
+    server.stop();
+    // A folder that no run has used for 30 days goes at the next start, and no other.
+    let folders = || std::fs::read_dir(home.path("home/.cache/quintet-work")).unwrap().flatten();
+    let kept = |folder: &std::fs::DirEntry| folder.path().join("notes").is_file();
+    let old = folders().filter(kept).find(|folder| {
+        std::fs::read_to_string(folder.path().join("notes")).unwrap().contains("bread")
+    });
+    let old = File::open(old.unwrap().path()).unwrap();
+    let now = old.metadata().unwrap().modified().unwrap();
+    old.set_modified(now - Duration::from_hours(30 * 24 - 1)).unwrap();
+    home.up().stop();
+    assert_eq!(folders().filter(kept).count(), 2);
+    old.set_modified(now - Duration::from_hours(30 * 24)).unwrap();
+    let _server = home.up();
+    assert_eq!(ask(&home, "telegram", "@codegen flour"), "kept", "its folder is gone");
+    assert_eq!(ask(&home, "slack", "@codegen pepper"), "salt\nkept");
 }
 
 /// Asks once in a session, and says in which session it was answered.
