@@ -314,6 +314,9 @@ pub struct ToolRule {
     pub approval_id: ApprovalId,
     pub made_by: String,
     pub made_at: String,
+    /// When it ends by itself, RFC 3339 UTC; one for a task ends with that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
 }
 
 /// `GET /api/tool-rules`, the newest first.

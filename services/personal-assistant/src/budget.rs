@@ -7,8 +7,9 @@
 use crate::actor::actor;
 use crate::authority::Authority;
 use crate::budget_file::Whom;
-use crate::ledger::{self, Amounts};
+use crate::ledger::{self, Amounts, Scope};
 use crate::limits::{Limits, set_rule};
+use crate::owner::Owner;
 use crate::store::{self, Answers};
 use crate::wrong::{check_amount, refuse};
 use crate::{Deps, audit, owner, window};
@@ -35,8 +36,31 @@ pub async fn read(State(deps): State<Deps>) -> ApiResult<Json<BudgetAnswer>> {
 
 /// The current budget.
 pub async fn answer(deps: &Deps) -> ApiResult<BudgetAnswer> {
-    let owner = owner::read(deps).await?;
+    let (owner, scopes) = known(deps).await?;
     let limits = Limits::read(deps).await?;
+    let now_ms = deps.clock.now_ms();
+    let day = scopes.iter().find(|scope| scope.whom == "all" && scope.kind == "day");
+    let day = day.map(|scope| scope.key.as_str()).unwrap_or_default();
+    // In one batch, so that the agents add up to the day.
+    let batch = vec![ledger::figures(&ledger::keys(&scopes), now_ms), by_agent(day, now_ms)];
+    let mut answers = Answers::of(&*deps.sql, batch).await?;
+    let scopes = limited(&scopes, &limits, &answers.all()?);
+    let agents: Vec<AgentSpending> = answers.all()?;
+    let agents = agents.into_iter().map(AgentSpending::told).collect();
+    Ok(BudgetAnswer { scopes, time_zone: owner.time_zone, agents })
+}
+
+/// The limits alone, which take as long however much ran today.
+pub async fn limits(deps: &Deps) -> ApiResult<Vec<BudgetScope>> {
+    let (_, scopes) = known(deps).await?;
+    let limits = Limits::read(deps).await?;
+    let figures = ledger::figures(&ledger::keys(&scopes), deps.clock.now_ms());
+    Ok(limited(&scopes, &limits, &deps.sql.all(figures).await?))
+}
+
+/// The owner, and every scope of now that has a limit.
+async fn known(deps: &Deps) -> ApiResult<(Owner, Vec<Scope>)> {
+    let owner = owner::read(deps).await?;
     let now_ms = deps.clock.now_ms();
     let zone = window::zone(&owner.time_zone).ok_or_else(|| store::unreadable("time zone"))?;
     let scopes_of = |agent: Option<&str>, endpoint: Option<&Shard>| {
@@ -57,12 +81,11 @@ pub async fn answer(deps: &Deps) -> ApiResult<BudgetAnswer> {
             }
         }
     }
-    let day = scopes.iter().find(|scope| scope.whom == "all" && scope.kind == "day");
-    let day = day.map(|scope| scope.key.as_str()).unwrap_or_default();
-    let batch = vec![ledger::figures(&ledger::keys(&scopes), now_ms), by_agent(day, now_ms)];
-    let mut answers = Answers::of(&*deps.sql, batch).await?;
-    let figures: Vec<Amounts> = answers.all()?;
-    let agents: Vec<AgentSpending> = answers.all()?;
+    Ok((owner, scopes))
+}
+
+/// The scopes with their limits and their use.
+fn limited(scopes: &[Scope], limits: &Limits, figures: &[Amounts]) -> Vec<BudgetScope> {
     let rows = scopes.iter().filter_map(|scope| {
         let (limit, source) = limits.of(scope)?;
         let (spent, held) = figures
@@ -81,8 +104,7 @@ pub async fn answer(deps: &Deps) -> ApiResult<BudgetAnswer> {
             resets_at: rfc3339(scope.window.end_ms),
         })
     });
-    let agents = agents.into_iter().map(AgentSpending::told).collect();
-    Ok(BudgetAnswer { scopes: rows.collect(), time_zone: owner.time_zone, agents })
+    rows.collect()
 }
 
 #[derive(Deserialize)]

@@ -29,7 +29,7 @@ pub fn soon(deps: &Deps) {
 }
 
 async fn look(deps: &Deps) -> ApiResult<()> {
-    let scopes = budget::answer(deps).await?.scopes;
+    let scopes = budget::limits(deps).await?;
     for scope in scopes.iter().filter(|scope| scope.scope == "all") {
         let Some(step) = step(scope) else { continue };
         let key = format!("budget:{}:{step}", scope.label);

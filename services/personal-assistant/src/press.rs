@@ -3,6 +3,7 @@
 
 use crate::authority::Authority;
 use crate::decide::{self, DecideError, OwnerDecision};
+use crate::tool_rules::ALWAYS_DAYS;
 use crate::{Deps, actor, person};
 use axum::Json;
 use axum::extract::State;
@@ -72,10 +73,12 @@ pub async fn press(
     match decide::take(&deps, word).await {
         Ok(row) => {
             let done = match (button.decision, button.extent) {
-                (Decision::Reject, _) => "Rejected",
-                (Decision::Approve, Extent::Once) => "Approved",
-                (Decision::Approve, Extent::Task) => "Approved for this task",
-                (Decision::Approve, Extent::Always) => "Always approved",
+                (Decision::Reject, _) => "Rejected".to_owned(),
+                (Decision::Approve, Extent::Once) => "Approved".to_owned(),
+                (Decision::Approve, Extent::Task) => "Approved for this task".to_owned(),
+                (Decision::Approve, Extent::Always) => {
+                    format!("Always approved, for {ALWAYS_DAYS} days")
+                }
             };
             Ok(Json(answer("decided", format!("{done}: {}.", row.agent), id)))
         }

@@ -4,7 +4,8 @@
 //! A rule holds for one agent, one tool and exactly the same arguments, up to the cost that was
 //! approved. It saves the question alone: what the owner's other rules forbid, ask about or cannot
 //! pay stays so, and nothing is allowed during a halt. One for a task ends with its task, and with
-//! a halt of the task or of everything. An approver's rule holds for runs of his endpoint.
+//! a halt of the task or of everything; the others end after [`ALWAYS_DAYS`]. An approver's rule
+//! holds for runs of his endpoint.
 
 use crate::authority::Authority;
 use crate::store::{self, Answers, ApprovalRow};
@@ -20,6 +21,9 @@ use platform::time::rfc3339;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+/// Days that "Always" lasts: nobody remembers for longer what was allowed.
+pub const ALWAYS_DAYS: i64 = 90;
+const ALWAYS_MS: i64 = ALWAYS_DAYS * 86_400_000;
 /// Maximum rules of a list.
 const LIST_MAX: u32 = 500;
 /// Claude Code's tool for commands, and its argument that only comments on the command: the model
@@ -49,12 +53,13 @@ pub struct Found {
 
 /// Reads the rule that allows this call of a run, a [`Found`]; no row without one. A lasting rule
 /// does not hold for runs of senders whom only `*` lets in.
-pub fn find(run: &ApprovalRow, pattern: &str, cost: Micros) -> Statement {
+pub fn find(run: &ApprovalRow, pattern: &str, cost: Micros, now_ms: i64) -> Statement {
     let shard = run.event_id.as_deref().and_then(|event| EventId::new(event).shard());
     sql!(
         "SELECT r.id FROM tool_rule r
          WHERE r.pattern = ?1 AND r.agent = ?2 AND r.removed_at IS NULL AND r.most_u >= ?3
            AND r.endpoint IN ('', ?4) AND (?6 = 0 OR r.task IS NOT NULL)
+           AND (r.task IS NOT NULL OR r.at > ?7)
            AND (r.task IS NULL OR (r.task = ?5 AND NOT EXISTS (
              SELECT 1 FROM halt t WHERE t.target IN ('all', 'task:' || ?5) AND t.at >= r.at)))
          ORDER BY r.at LIMIT 1",
@@ -63,7 +68,8 @@ pub fn find(run: &ApprovalRow, pattern: &str, cost: Micros) -> Statement {
         cost,
         shard.as_ref().map_or("", |shard| shard.as_str()),
         &run.task,
-        run.public
+        run.public,
+        now_ms - ALWAYS_MS
     )
 }
 
@@ -116,17 +122,19 @@ struct Stored {
 pub async fn list(State(deps): State<Deps>) -> ApiResult<Json<ToolRuleList>> {
     let read = sql!(
         "SELECT r.* FROM tool_rule r
-         WHERE r.removed_at IS NULL AND (r.task IS NULL OR (
+         WHERE r.removed_at IS NULL AND (r.task IS NULL AND r.at > ?2 OR (r.task IS NOT NULL AND
            EXISTS (SELECT 1 FROM approvals a WHERE a.task = r.task AND a.state = 'claimed' AND a.lease_until IS NOT NULL)
            AND NOT EXISTS (SELECT 1 FROM halt t WHERE t.target IN ('all', 'task:' || r.task) AND t.at >= r.at)))
          ORDER BY r.at DESC, r.id DESC LIMIT ?1",
-        LIST_MAX
+        LIST_MAX,
+        deps.clock.now_ms() - ALWAYS_MS
     );
     let rows: Vec<Stored> = deps.sql.all(read).await?;
     let rules = rows.into_iter().map(|row| {
         Ok(ToolRule {
             id: row.id,
             agent: AgentId::new(row.agent),
+            until: row.task.is_none().then(|| rfc3339(row.at + ALWAYS_MS)),
             task_id: row.task.map(TaskId::new),
             tool: row.tool,
             arguments: serde_json::from_str(&row.arguments)

@@ -159,6 +159,9 @@ async fn always_is_a_rule_that_the_owner_lists_and_removes() {
     assert!(is_asked(&bed, &other, bash()).await, "another agent");
     let rule = rules(&bed).await.remove(0);
     assert_eq!((&rule["endpoint"], rule.get("taskId")), (&json!("telegram.main"), None));
+    let made = platform::time::parse_rfc3339(rule["madeAt"].as_str().unwrap()).unwrap();
+    let until = platform::time::parse_rfc3339(rule["until"].as_str().unwrap()).unwrap();
+    assert_eq!(until - made, 90 * 86_400_000);
     let path = format!("/api/tool-rules/{}", rule["id"].as_str().unwrap());
     for who in [AGENT, GATEWAY, VIEWER] {
         assert_eq!(bed.send(who, "DELETE", &path, Value::Null).await.0, 403);
@@ -167,6 +170,21 @@ async fn always_is_a_rule_that_the_owner_lists_and_removes() {
     assert_eq!((status, &left["rules"]), (200, &json!([])));
     assert_eq!(bed.send(OPERATOR, "DELETE", &path, Value::Null).await.0, 404);
     assert!(is_asked(&bed, &later, bash()).await);
+}
+
+#[tokio::test]
+async fn always_ends_after_90_days() {
+    let bed = Bed::new();
+    let token = run(&bed, EVENT).await;
+    answered(&bed, &token, bash(), "Always").await;
+    let event = |n: i64| format!("telegram.main.01ARZ3NDEKTSV4RRFFQ69G5FB{n}");
+    bed.clock.advance(90 * 86_400_000 - 60_000);
+    let last = run(&bed, &event(1)).await;
+    assert!(is_allowed(&bed, &last, &bash()).await);
+    bed.clock.advance(60_001);
+    let after = run(&bed, &event(2)).await;
+    assert_eq!(rules(&bed).await, Vec::<Value>::new());
+    assert!(is_asked(&bed, &after, bash()).await);
 }
 
 #[tokio::test]

@@ -38,19 +38,21 @@ pub async fn rules(client: &Client, remove: Option<String>, as_json: bool) -> Re
         return Ok(());
     }
     let rows: Vec<Vec<String>> = list.rules.iter().map(row).collect();
-    say(&table(&["ID", "AGENT", "HOLDS FOR", "TOOL", "WITH EXACTLY", "BY"], &rows));
+    say(&table(&["ID", "AGENT", "HOLDS FOR", "TOOL", "WITH EXACTLY", "UNTIL", "BY"], &rows));
     Ok(())
 }
 
 fn row(rule: &ToolRule) -> Vec<String> {
     let task = rule.task_id.as_ref().map(|task| format!("task {task}"));
     let endpoint = rule.endpoint.as_ref().map(|endpoint| format!("always, on {endpoint}"));
+    let until = rule.until.as_deref().and_then(|until| until.get(..10)).unwrap_or_default();
     vec![
         rule.id.clone(),
         printable(rule.agent.as_str()),
         task.or(endpoint).unwrap_or_else(|| "always".to_owned()),
         printable(&rule.tool),
         short(&printable(&rule.arguments.to_string()), SHOWN_CHARS),
+        until.to_owned(),
         printable(&rule.made_by),
     ]
 }

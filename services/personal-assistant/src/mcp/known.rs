@@ -36,10 +36,11 @@ pub(super) struct Known {
 impl Known {
     pub(super) async fn read(deps: &Deps, asker: &Asker, wanted: Wanted<'_>) -> ApiResult<Self> {
         let Wanted { pattern, cost, base } = wanted;
+        let now_ms = deps.clock.now_ms();
         let mut batch = vec![refusal(deps, asker, pattern)];
         batch.extend(Earlier::statements(base));
         batch.extend(owner::statements());
-        batch.extend(asker.run.as_ref().map(|run| tool_rules::find(run, pattern, cost)));
+        batch.extend(asker.run.as_ref().map(|run| tool_rules::find(run, pattern, cost, now_ms)));
         let mut answers = Answers::of(&*deps.sql, batch).await?;
         Ok(Self {
             refusal: answers.one()?,
