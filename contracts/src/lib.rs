@@ -34,6 +34,7 @@ pub mod scope;
 pub mod service;
 pub mod task;
 pub mod tokens;
+pub mod tool_rule;
 
 pub use channel::ChannelKind;
 pub use error_code::{Effect, ErrorCode};

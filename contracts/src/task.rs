@@ -26,8 +26,12 @@ pub struct LeaseRequest {
     pub gateway_id: GatewayId,
     /// Agents it can run; `*` means every agent (with the default runner).
     pub agents: Vec<String>,
-    /// Free capacity in tasks.
+    /// Free capacity in tasks; with `lightCapacity` for agents of `runs` alone, and may be 0.
     pub capacity: u32,
+    /// Free capacity for agents that start no program here, which are none of `runs`. Without it
+    /// `capacity` counts every agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub light_capacity: Option<u32>,
     /// Agents among them that it could not run as it is, at most 100.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unready: Vec<UnreadyAgent>,

@@ -150,6 +150,7 @@ async fn gateways(inbox: &dyn Inbox, shard: &Shard) {
         gateway: gateway.into(),
         agents: vec!["codegen".into()],
         capacity: 4,
+        light: None,
         lease_ms: 30_000,
         runs: std::collections::BTreeMap::default(),
     };

@@ -17,6 +17,9 @@ pub struct LeaseTasks {
     pub gateway: GatewayId,
     pub agents: Vec<String>,
     pub capacity: u32,
+    /// For agents that are none of `runs`; without it `capacity` counts every agent.
+    #[serde(default)]
+    pub light: Option<u32>,
     pub lease_ms: i64,
     #[serde(default)]
     pub runs: BTreeMap<String, AgentRun>,
@@ -221,17 +224,22 @@ impl LeaseTasks {
             args![gateway.as_str(), context.shard.as_str(), json(&self.runs)?],
         )?;
         note_unready(context, gateway, &self.unready)?;
+        let waiting = "SELECT id FROM task WHERE shard = ?1 AND state = 'queued'
+                AND EXISTS (SELECT 1 FROM json_each(?5) offer WHERE offer.value = '*' OR offer.value = task.agent)
+                AND NOT EXISTS (SELECT 1 FROM place WHERE place.task_id = task.id AND place.until_ms > ?4 AND place.wanted <> (place.gateway_id = ?2))
+                AND NOT EXISTS (SELECT 1 FROM drained WHERE drained.gateway_id = ?2)";
+        // 1 for an agent that counts against `capacity`.
+        let kind = "(?8 IS NULL OR EXISTS (SELECT 1 FROM json_each(?8) run WHERE lower(run.value) = lower(task.agent)))";
+        let programs: Vec<&String> = self.runs.keys().collect();
+        let programs = self.light.map(|_| json(&programs)).transpose()?;
         let rows: Vec<TaskRow> = context.all(
         &format!(
             "UPDATE task SET state = 'leased', epoch = epoch + 1, gateway_id = ?2, lease_until_ms = ?3, leased_ms = ?4
-             WHERE id IN (SELECT id FROM task WHERE shard = ?1 AND state = 'queued'
-                AND EXISTS (SELECT 1 FROM json_each(?5) offer WHERE offer.value = '*' OR offer.value = task.agent)
-                AND NOT EXISTS (SELECT 1 FROM place WHERE place.task_id = task.id AND place.until_ms > ?4 AND place.wanted <> (place.gateway_id = ?2))
-                AND NOT EXISTS (SELECT 1 FROM drained WHERE drained.gateway_id = ?2)
-                ORDER BY created_ms LIMIT ?6)
+             WHERE id IN (SELECT id FROM ({waiting} AND {kind} = 1 ORDER BY created_ms LIMIT ?6)
+                UNION ALL SELECT id FROM ({waiting} AND {kind} = 0 ORDER BY created_ms LIMIT ?7))
              RETURNING {COLUMNS}"
         ),
-        args![context.shard.as_str(), gateway.as_str(), context.now_ms + lease_ms, context.now_ms, &offered, self.capacity],
+        args![context.shard.as_str(), gateway.as_str(), context.now_ms + lease_ms, context.now_ms, &offered, self.capacity, self.light.unwrap_or(0), programs],
     )?;
         let mut leased = Vec::new();
         for row in rows {
@@ -325,5 +333,81 @@ impl DrainGateway {
             context.exec("DELETE FROM drained WHERE gateway_id = ?1", args![gateway.as_str()])?;
         }
         ListGateways.carry_out(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Bed, asks, task};
+    use super::super::{Advance, Finish, FinishRun, NewTask, Patch, Step};
+    use super::*;
+    use contracts::AgentId;
+    use contracts::approval::Outcome;
+    use contracts::event::Stage;
+
+    #[tokio::test]
+    async fn a_lease_is_fenced_by_its_epoch_and_a_result_is_taken_once() {
+        let bed = Bed::new();
+        bed.accept("1", "a").await;
+        let claimed = bed.claim().await.remove(0);
+        let task = NewTask { cost_limit: 5, ..task(&claimed) };
+        bed.to(&claimed, Stage::Running, Patch { task: Some(task.clone()), ..Patch::default() })
+            .await;
+        let lease = asks("g", "codegen", 4);
+        let leased = bed.send(lease.clone()).await;
+        assert_eq!((leased[0].epoch, leased[0].cost_limit.0), (1, 5));
+        assert!(bed.send(lease).await.is_empty());
+        let version = bed.get(&claimed.id).await.0.version;
+        let finish = |epoch| FinishRun {
+            session: None,
+            log: None,
+            task: task.id.clone(),
+            epoch,
+            outcome: Outcome::Success,
+            text: "done".into(),
+            event_version: version,
+            step: Step::To { stage: Stage::Answered, note: None, patch: Box::default(), due_ms: 0 },
+        };
+        for (epoch, expected) in [(0, Finish::Stale), (1, Finish::First), (1, Finish::Again)] {
+            let finish = bed.send(finish(epoch)).await;
+            assert_eq!(finish, expected);
+        }
+        assert_eq!(bed.get(&claimed.id).await.0.state, Stage::Answered);
+    }
+
+    /// A message whose task waits for this agent.
+    async fn waits(bed: &Bed, key: &str, agent: &str) {
+        bed.accept(key, key).await;
+        let claimed = bed.claim().await.remove(0);
+        let task = NewTask { agent: AgentId::from(agent), ..task(&claimed) };
+        let patch = Box::new(Patch { task: Some(task), ..Patch::default() });
+        let step = Step::To { stage: Stage::Running, note: None, patch, due_ms: i64::MAX };
+        let (event, version) = (claimed.id.clone(), claimed.version);
+        bed.send(Advance { event, version, step, keep_ms: None }).await;
+        bed.clock.advance(1);
+    }
+
+    #[tokio::test]
+    async fn agents_without_a_program_have_a_capacity_of_their_own() {
+        let bed = Bed::new();
+        for (number, agent) in
+            ["codegen", "docs", "CodeGen", "pm", "docs", "codegen"].iter().enumerate()
+        {
+            waits(&bed, &format!("k{number}"), agent).await;
+        }
+        let run = serde_json::json!({ "runner": "command", "program": ["x"], "sandbox": "strict", "network": "none", "timeoutS": 1, "memoryBytesMax": 1, "workBytesMax": 1 });
+        let run: AgentRun = serde_json::from_value(run).unwrap();
+        let runs = BTreeMap::from([("codegen".to_owned(), run)]);
+        let lease =
+            |capacity, light| LeaseTasks { light, runs: runs.clone(), ..asks("g", "*", capacity) };
+        let leased = |tasks: Vec<LeasedTask>| {
+            let mut agents: Vec<_> = tasks.into_iter().map(|task| task.agent.0).collect();
+            agents.sort();
+            agents
+        };
+        assert_eq!(leased(bed.send(lease(1, Some(2))).await), ["codegen", "docs", "pm"]);
+        assert_eq!(leased(bed.send(lease(0, Some(9))).await), ["docs"]);
+        // Without it every agent counts alike.
+        assert_eq!(leased(bed.send(lease(9, None)).await), ["CodeGen", "codegen"]);
     }
 }

@@ -4,7 +4,6 @@
 
 use super::*;
 use crate::memory::MemoryInbox;
-use contracts::approval::Outcome;
 use contracts::event::Stage;
 use contracts::outbox::{DeliveryState, Target};
 use contracts::{EventId, GatewayId, Shard, TaskId};
@@ -269,39 +268,11 @@ pub(crate) fn asks(gateway: &str, agent: &str, capacity: u32) -> LeaseTasks {
         gateway: GatewayId::new(gateway),
         agents: vec![agent.to_owned()],
         capacity,
+        light: None,
         lease_ms: 30_000,
         runs: std::collections::BTreeMap::default(),
         unready: Vec::new(),
     }
-}
-
-#[tokio::test]
-async fn a_lease_is_fenced_by_its_epoch_and_a_result_is_taken_once() {
-    let bed = Bed::new();
-    bed.accept("1", "a").await;
-    let claimed = bed.claim().await.remove(0);
-    let task = NewTask { cost_limit: 5, ..task(&claimed) };
-    bed.to(&claimed, Stage::Running, Patch { task: Some(task.clone()), ..Patch::default() }).await;
-    let lease = asks("g", "codegen", 4);
-    let leased = bed.send(lease.clone()).await;
-    assert_eq!((leased[0].epoch, leased[0].cost_limit.0), (1, 5));
-    assert!(bed.send(lease).await.is_empty());
-    let version = bed.get(&claimed.id).await.0.version;
-    let finish = |epoch| FinishRun {
-        session: None,
-        log: None,
-        task: task.id.clone(),
-        epoch,
-        outcome: Outcome::Success,
-        text: "done".into(),
-        event_version: version,
-        step: Step::To { stage: Stage::Answered, note: None, patch: Box::default(), due_ms: 0 },
-    };
-    for (epoch, expected) in [(0, Finish::Stale), (1, Finish::First), (1, Finish::Again)] {
-        let finish = bed.send(finish(epoch)).await;
-        assert_eq!(finish, expected);
-    }
-    assert_eq!(bed.get(&claimed.id).await.0.state, Stage::Answered);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use crate::Scope::{Agent, Gateway, Operator, Viewer};
 use crate::approval::{
     Approval, ApprovalList, ApprovalsQuery, ApprovalsText, ApprovalsTextRequest, ApproveAnswer,
     ApproveRequest, ClaimAnswer, ClaimRequest, DecideRequest, GivenUpAnswer, GivenUpRequest,
-    PressAnswer, PressRequest, SettleAnswer, SettleRequest, ToolRuleList, WaitQuery,
+    PressAnswer, PressRequest, SettleAnswer, SettleRequest, WaitQuery,
 };
 use crate::audit::{AuditList, AuditQuery, AuditVerdict};
 use crate::backup::{Backup, BackupList, RestoreRequest, Restored};
@@ -25,6 +25,7 @@ use crate::review::{Review, ReviewRequest};
 use crate::routing::{TieAnswer, TieRequest};
 use crate::schedule::{PlanAnswer, PlanRequest};
 use crate::task::{RenewAnswer, RenewClaimRequest, RenewedRequest};
+use crate::tool_rule::ToolRuleList;
 use crate::{ApprovalId, FactId, FileId, TaskId};
 
 const OWNER: Access = Access::Scopes(&[Operator]);

@@ -87,6 +87,15 @@ struct Record {
     done: bool,
 }
 
+/// Free places for runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Room {
+    /// Of agents that start a program.
+    pub programs: u32,
+    /// Of all others.
+    pub light: u32,
+}
+
 /// The data of a new run.
 pub(crate) struct Entry {
     pub task: TaskId,
@@ -165,15 +174,21 @@ impl Board {
     }
     /// Runs that have not ended.
     pub fn running(&self) -> usize {
-        self.lock().running()
+        self.lock().running(|_| true)
     }
-    /// Waits until fewer than `capacity` runs are active; returns the free number.
-    pub(crate) async fn room(&self, capacity: u32) -> u32 {
-        self.when(|inner| {
-            let running = u32::try_from(inner.running()).unwrap_or(u32::MAX);
-            (running < capacity).then(|| capacity - running)
-        })
-        .await
+    /// Those of agents of this kind.
+    pub(crate) fn running_of(&self, is_of: impl Fn(&AgentId) -> bool) -> usize {
+        self.lock().running(is_of)
+    }
+    /// Waits until there is room for a run of some kind.
+    pub(crate) async fn room(&self, of: impl Fn(&Self) -> Option<Room>) -> Room {
+        loop {
+            let changed = self.0.changed.listen();
+            if let Some(room) = of(self) {
+                return room;
+            }
+            changed.await;
+        }
     }
     /// Stops the task's run, or all, because the owner halted them.
     pub fn halt(&self, task: Option<&TaskId>, now_ms: i64) -> usize {
@@ -229,7 +244,7 @@ impl Board {
     }
     /// Waits until no run is active.
     pub(crate) async fn quiet(&self) {
-        self.when(|inner| (inner.running() == 0).then_some(())).await;
+        self.when(|inner| (inner.running(|_| true) == 0).then_some(())).await;
     }
     /// Records a response of the control plane, or its failure.
     pub(crate) fn heard(&self, now_ms: i64, problem: Option<String>) {
@@ -245,8 +260,8 @@ impl Board {
 }
 
 impl Inner {
-    fn running(&self) -> usize {
-        self.runs.iter().filter(|record| !record.done).count()
+    fn running(&self, is_of: impl Fn(&AgentId) -> bool) -> usize {
+        self.runs.iter().filter(|record| !record.done && is_of(&record.view.agent)).count()
     }
     fn newest(&self, task: &TaskId) -> Option<&Record> {
         self.runs.iter().rev().find(|record| &record.view.task_id == task)

@@ -19,14 +19,18 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Default of `gateway.capacity`.
+/// Defaults of `gateway.capacity` and `gateway.light_capacity`.
 const CAPACITY: u32 = 4;
+const LIGHT_CAPACITY: u32 = 32;
 
 /// The gateway's part of the configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// `gateway.capacity` (1–64, default 4): tasks run side by side.
+    /// `gateway.capacity` (1–64, default 4): runs of programs side by side.
     pub capacity: u32,
+    /// `gateway.light_capacity` (1–256, default 32): the same for agents that start no program:
+    /// models and the knowledge base, which use little of this machine.
+    pub light_capacity: u32,
     /// `gateway.workspace_roots`: workspaces lie below one of these. Empty: below the home.
     pub workspace_roots: Vec<String>,
     /// Limits of files. The aggregator reports the problems of their section.
@@ -41,6 +45,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             capacity: CAPACITY,
+            light_capacity: LIGHT_CAPACITY,
             workspace_roots: Vec::new(),
             files: FileLimits::default(),
             runners: BTreeMap::new(),
@@ -77,12 +82,14 @@ impl Config {
     fn read_gateway(root: &Value, report: &Report) -> Self {
         let mut gateway = Section::new(root.get("gateway"), "gateway", report);
         let capacity = gateway.whole("capacity", 1, 64).and_then(|n| u32::try_from(n).ok());
+        let light = gateway.whole("light_capacity", 1, 256).and_then(|n| u32::try_from(n).ok());
         let workspace_roots = gateway.texts("workspace_roots").unwrap_or_default();
         check_paths(&gateway, "workspace_roots", &workspace_roots);
         gateway.finish();
         let files = FileLimits::read(root, &Report::default());
         let capacity = capacity.unwrap_or(CAPACITY);
-        Self { capacity, workspace_roots, files, ..Self::default() }
+        let light_capacity = light.unwrap_or(LIGHT_CAPACITY);
+        Self { capacity, light_capacity, workspace_roots, files, ..Self::default() }
     }
     /// The runner of this agent.
     pub fn runner(&self, id: &AgentId) -> &dyn Runner {
@@ -112,6 +119,14 @@ impl Config {
     pub fn unknown_models(&self) -> impl Iterator<Item = (&str, UnknownModel<'_>)> {
         let runners = self.runners.values();
         runners.filter_map(|(agent, runner)| Some((agent.id.as_str(), runner.unknown_model()?)))
+    }
+    /// Whether a run of this agent starts a program.
+    pub(crate) fn starts_a_program(&self, id: &AgentId) -> bool {
+        self.runner(id).program().is_some()
+    }
+    /// The most runs of this agent's kind side by side.
+    pub(crate) fn most(&self, id: &AgentId) -> u32 {
+        if self.starts_a_program(id) { self.capacity } else { self.light_capacity }
     }
     /// Agents whose runs start a program, with that program.
     pub fn programs(&self) -> impl Iterator<Item = (&str, &Program)> {

@@ -1,6 +1,6 @@
 //! `GET /health`: whether work can be leased, and whether the agents' programs exist.
 
-use crate::Deps;
+use crate::{Deps, lease};
 use axum::extract::State;
 use contracts::ServiceName;
 use platform::edge::{Checkup, Found};
@@ -27,7 +27,7 @@ pub(crate) async fn health(State(deps): State<Deps>) -> Checkup {
 /// Whether work can be leased. A full gateway does not ask, so that its silence means nothing.
 fn control(deps: &Deps) -> Found {
     let control = deps.board.control();
-    let full = deps.board.running() >= usize::try_from(deps.config.capacity).unwrap_or(usize::MAX);
+    let full = lease::room(deps, true).is_none();
     match (control.problem, control.heard_ms) {
         (Some(problem), _) => Found::Failed(problem),
         (None, None) => Found::Unknown,

@@ -1,7 +1,8 @@
 //! The lease loop: one long poll at a time, tasks in parallel, and a clean shutdown.
 
-use crate::board::StopReason;
+use crate::board::{Room, StopReason};
 use crate::{Deps, readiness, run};
+use contracts::AgentId;
 use contracts::calls::webhook_aggregator::LeaseTasks;
 use contracts::task::{LeaseRequest, LeasedTask};
 use futures_util::FutureExt;
@@ -15,6 +16,9 @@ use std::task::Poll;
 
 /// Seconds that the server waits for work.
 const WAIT_S: u32 = 25;
+/// The same while every place of one kind is taken: the poll asks for the other alone, and a place
+/// that becomes free is asked for with the next.
+const FULL_WAIT_S: u32 = 2;
 /// Timeout of the poll beyond that wait.
 const SLACK_MS: i64 = 15_000;
 /// Between questions for work that failed.
@@ -39,7 +43,9 @@ pub(crate) async fn serve(deps: &Deps, stop: impl Future<Output = ()> + Send) {
     let mut stop = pin!(stop);
     let mut in_hand = InHand::new();
     let mut failures = 0;
-    let mut asking: BoxFuture<'_, Leased> = ask(deps, 0).boxed();
+    // A server of an earlier version counts every run alike.
+    let mut by_kind = true;
+    let mut asking: BoxFuture<'_, Leased> = ask(deps, 0, by_kind).boxed();
     loop {
         match turn(stop.as_mut(), &mut in_hand, &mut asking).await {
             Turn::Stop => break,
@@ -55,13 +61,14 @@ pub(crate) async fn serve(deps: &Deps, stop: impl Future<Output = ()> + Send) {
                 })
                 .await;
             }
+            Turn::Answer(Err(error)) if by_kind && is_about_kinds(&error) => by_kind = false,
             Turn::Answer(Err(error)) => {
                 failures += 1;
                 tracing::warn!(error = %error, failures, "no work could be leased");
                 deps.board.heard(deps.clock.now_ms(), Some(problem_of(&error)));
             }
         }
-        asking = ask(deps, failures).boxed();
+        asking = ask(deps, failures, by_kind).boxed();
     }
     drop(asking);
     drain(deps, in_hand).await;
@@ -88,23 +95,44 @@ fn advance(in_hand: &mut InHand, cx: &mut std::task::Context<'_>) {
     while let Poll::Ready(Some(())) = Pin::new(&mut *in_hand).poll_next(cx) {}
 }
 
+/// Whether the server does not know `lightCapacity`.
+fn is_about_kinds(error: &CallError) -> bool {
+    let CallError::Refused(problem) = error else { return false };
+    problem.extra.get("field").and_then(|field| field.as_str()) == Some("lightCapacity")
+}
+
+/// The free places, if there is one. Where kinds do not count, every run takes one of a program.
+pub(crate) fn room(deps: &Deps, by_kind: bool) -> Option<Room> {
+    let left =
+        |most: u32, running: usize| most.saturating_sub(u32::try_from(running).unwrap_or(u32::MAX));
+    let starts = |agent: &AgentId| deps.config.starts_a_program(agent);
+    let programs = deps.board.running_of(|agent| !by_kind || starts(agent));
+    let programs = left(deps.config.capacity, programs);
+    let light = left(deps.config.light_capacity, deps.board.running_of(|agent| !starts(agent)));
+    let light = if by_kind { light } else { 0 };
+    (programs > 0 || light > 0).then_some(Room { programs, light })
+}
+
 /// Waits for free capacity (after failures also for the back-off), then leases that many tasks.
-async fn ask(deps: &Deps, failures: u32) -> Leased {
+async fn ask(deps: &Deps, failures: u32, by_kind: bool) -> Leased {
     let now = deps.clock.now_ms();
     if failures > 0 {
         deps.clock.sleep_until(now + BACKOFF.wait_ms(failures, &*deps.clock)).await;
     }
-    let capacity = deps.board.room(deps.config.capacity).await;
+    let Room { programs, light } = deps.board.room(|_| room(deps, by_kind)).await;
+    let is_full = by_kind && (programs == 0 || light == 0);
+    let wait_s = if is_full { FULL_WAIT_S } else { WAIT_S };
     let request = LeaseRequest {
         gateway_id: deps.gateway_id.clone(),
         agents: deps.config.leases(),
-        capacity,
+        capacity: programs,
+        light_capacity: by_kind.then_some(light),
         unready: readiness::of_programs(&deps.config, &*deps.programs),
-        wait: Some(WAIT_S),
+        wait: Some(wait_s),
         runs: deps.config.all_runs(),
     };
     let sent_ms = deps.clock.now_ms();
-    let limit = deps.clock.sleep_until(sent_ms + i64::from(WAIT_S) * 1000 + SLACK_MS);
+    let limit = deps.clock.sleep_until(sent_ms + i64::from(wait_s) * 1000 + SLACK_MS);
     let call = deps.calls.ask::<LeaseTasks>(&(), &request);
     let tasks = match select(pin!(call), limit).await {
         Either::Left((answer, _)) => answer?,

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use contracts::approval::{Approval, WaitQuery};
 use contracts::calls::personal_assistant::ReadApproval;
 use contracts::task::RunTaskRequest;
-use contracts::{ApprovalId, ErrorCode, Problem};
+use contracts::{AgentId, ApprovalId, ErrorCode, Problem};
 use futures_util::FutureExt;
 use http::StatusCode;
 use platform::edge::{ApiError, ApiResult, RawBody, parse_json};
@@ -25,7 +25,11 @@ pub(crate) async fn run_task(
     RawBody(body): RawBody,
 ) -> ApiResult<Response> {
     let (approval, request) = read(&deps, &body).await?;
-    if deps.board.running() >= usize::try_from(deps.config.capacity).unwrap_or(usize::MAX)
+    let starts = |agent: &AgentId| deps.config.starts_a_program(agent);
+    let kind = starts(&request.agent);
+    let running = deps.board.running_of(|agent| starts(agent) == kind);
+    let most = deps.config.most(&request.agent);
+    if running >= usize::try_from(most).unwrap_or(usize::MAX)
         && deps.board.view(&request.task_id).is_none()
     {
         return Err(ApiError::new(

@@ -24,6 +24,8 @@ use platform::ports::{PortError, begin_wait};
 
 const WAIT_S_MAX: u32 = 25;
 const CAPACITY_MAX: u32 = 64;
+/// The same for agents that start no program.
+const LIGHT_MAX: u32 = 256;
 const AGENTS_MAX: usize = 1000;
 const UNREADY_MAX: usize = 100;
 /// Of a reason and its fix together.
@@ -47,9 +49,13 @@ pub(crate) async fn lease(
         )
         .into());
     }
-    if request.agents.len() > AGENTS_MAX || !(1..=CAPACITY_MAX).contains(&request.capacity) {
-        let detail =
-            format!("`capacity` must be from 1 to {CAPACITY_MAX}, `agents` at most {AGENTS_MAX}.");
+    let light = request.light_capacity.unwrap_or(0);
+    let is_asking = request.capacity > 0 || light > 0;
+    let fits = request.capacity <= CAPACITY_MAX && light <= LIGHT_MAX;
+    if request.agents.len() > AGENTS_MAX || !is_asking || !fits {
+        let detail = format!(
+            "`capacity` must be from 1 to {CAPACITY_MAX}, or `lightCapacity` from 1 to {LIGHT_MAX}, and `agents` at most {AGENTS_MAX}."
+        );
         return Err(Problem::field("capacity", detail, "Ask for fewer at a time.").into());
     }
     let fits = |unready: &UnreadyAgent| {
@@ -73,15 +79,26 @@ pub(crate) async fn lease(
     }
 }
 
+/// Whether a task counts against the capacity of agents without a program.
+fn is_light(request: &LeaseRequest, task: &LeasedTask) -> bool {
+    let starts = |id: &String| id.eq_ignore_ascii_case(task.agent.as_str());
+    request.light_capacity.is_some() && !request.runs.keys().any(starts)
+}
+
 async fn take(deps: &Deps, request: &LeaseRequest) -> ApiResult<Vec<LeasedTask>> {
     let mut leased: Vec<LeasedTask> = Vec::new();
     for shard in deps.config.shards() {
-        let capacity =
-            request.capacity.saturating_sub(u32::try_from(leased.len()).unwrap_or(u32::MAX));
+        let light = leased.iter().filter(|task| is_light(request, task)).count();
+        let programs = leased.len() - light;
+        let left = |given: u32, taken: usize| {
+            given.saturating_sub(u32::try_from(taken).unwrap_or(u32::MAX))
+        };
+        let capacity = left(request.capacity, programs);
         let command = LeaseTasks {
             gateway: request.gateway_id.clone(),
             agents: request.agents.clone(),
             capacity,
+            light: request.light_capacity.map(|given| left(given, light)),
             lease_ms: LEASE_MS,
             runs: request.runs.clone(),
             unready: request.unready.clone(),

@@ -4,8 +4,8 @@ use crate::client::Client;
 use crate::exit::Usage;
 use crate::terminal::{say, say_json, table};
 use anyhow::Result;
-use contracts::approval::ToolRule;
 use contracts::calls::personal_assistant::{ListToolRules, RemoveToolRule};
+use contracts::tool_rule::ToolRule;
 use platform::text::{printable, short};
 
 /// Characters of the arguments that are shown; `--json` prints all of them.

@@ -9,7 +9,7 @@ use contracts::calls::personal_assistant::{Claim, ReadApproval, RenewClaim, Sett
 use contracts::calls::skill_graph_loader::{ListAgents, ReadSkill, Search};
 use contracts::calls::webhook_aggregator::{FinishTask, LeaseTasks, RenewTask};
 use contracts::graph::{Agent, AgentList, LinkedSkill, SearchAnswer, SearchHit, Skill};
-use contracts::task::{LeasedTask, RenewAnswer, ResultAnswer, TaskContext};
+use contracts::task::{LeaseRequest, LeasedTask, RenewAnswer, ResultAnswer, TaskContext};
 use contracts::{AgentId, ApprovalId, ErrorCode, GatewayId, Micros, Problem, ServiceName, TaskId};
 use fakes::Neighbours;
 use http_body_util::BodyExt;
@@ -50,18 +50,27 @@ impl Plane {
         self.queue.lock().unwrap().push_back(task);
         self.arrived.notify_one();
     }
-    async fn lease(&self, capacity: usize) -> Vec<LeasedTask> {
+    async fn lease(&self, request: LeaseRequest) -> Vec<LeasedTask> {
         loop {
-            let tasks: Vec<_> = {
-                let mut queue = self.queue.lock().unwrap();
-                let n = capacity.min(queue.len());
-                queue.drain(..n).collect()
-            };
-            if !tasks.is_empty() {
+            let tasks = self.take(&request);
+            // A short wait is over at once.
+            if !tasks.is_empty() || request.wait < Some(25) {
                 return tasks;
             }
             self.arrived.notified().await;
         }
+    }
+    /// The oldest tasks that there is room for.
+    fn take(&self, request: &LeaseRequest) -> Vec<LeasedTask> {
+        let (mut programs, mut light) = (request.capacity, request.light_capacity);
+        let mut queue = self.queue.lock().unwrap();
+        let (leased, left): (VecDeque<_>, _) = queue.drain(..).partition(|task| {
+            let starts = light.is_none() || request.runs.contains_key(task.agent.as_str());
+            let room = if starts { Some(&mut programs) } else { light.as_mut() };
+            room.filter(|room| **room > 0).map(|room| *room -= 1).is_some()
+        });
+        *queue = left;
+        leased.into()
     }
 }
 
@@ -77,7 +86,7 @@ fn neighbours(switchboard: &Switchboard, plane: &Arc<Plane>) -> Neighbours {
     let at = plane.clone();
     neighbours.later::<LeaseTasks>(move |(), request| {
         let plane = at.clone();
-        Box::pin(async move { Ok(plane.lease(request.capacity as usize).await) })
+        Box::pin(async move { Ok(plane.lease(request).await) })
     });
     let at = plane.clone();
     neighbours.on::<RenewTask>(move |_, _| Ok(at.answer()));

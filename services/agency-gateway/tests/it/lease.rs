@@ -68,10 +68,43 @@ async fn lease_requests_every_agent_and_only_the_free_capacity() {
     let runs = json!({"worker": worker()});
     assert_eq!(
         leases[0],
-        json!({"gatewayId": "gw", "agents": ["*"], "capacity": 2, "wait": 25, "runs": runs})
+        json!({"gatewayId": "gw", "agents": ["*"], "capacity": 2, "lightCapacity": 32, "wait": 25, "runs": runs})
     );
     bed.call("POST", "/api/halt", "operator", json!({"taskId": "a"})).await;
-    until("the third runs", || bed.programs.started().len() == 3).await;
+    until("the third runs", || {
+        bed.clock.advance(100);
+        bed.programs.started().len() == 3
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn agent_without_a_program_runs_while_every_place_of_programs_is_taken() {
+    let bed = Bed::start(&json!({"gateway": {"capacity": 1}, "agents": tool()["agents"]}));
+    bed.programs.install("tool", hanging());
+    bed.plane.push(task("a", 1, "worker", "go"));
+    until("it runs", || bed.programs.started().len() == 1).await;
+    breathe().await;
+    let asked = bed.fakes.bodies::<LeaseTasks>().pop().unwrap();
+    assert_eq!((&asked["capacity"], &asked["lightCapacity"]), (&json!(0), &json!(32)));
+    bed.plane.push(task("b", 1, "assistant", "hello"));
+    until("answered", || {
+        bed.clock.advance(100);
+        bed.fakes.count::<FinishTask>() == 1
+    })
+    .await;
+    assert_eq!(bed.deps.board.running(), 1);
+}
+
+#[tokio::test]
+async fn server_that_counts_every_run_alike_is_asked_in_its_way() {
+    let bed = Bed::start(&tool());
+    let unknown =
+        Problem::field("lightCapacity", "The field `lightCapacity` is unknown.", "Remove it.");
+    bed.fakes.refuse::<LeaseTasks>([unknown]);
+    until("asked again", || bed.fakes.count::<LeaseTasks>() == 2).await;
+    let asked = bed.fakes.bodies::<LeaseTasks>().pop().unwrap();
+    assert_eq!((&asked["capacity"], asked.get("lightCapacity")), (&json!(4), None));
 }
 
 #[tokio::test]
