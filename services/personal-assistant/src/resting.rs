@@ -3,30 +3,44 @@
 //!
 //! Only the amount that counts in the budget changes; the limit of the run stays, unless the budget
 //! has meanwhile gone to other work. A run that has reported no cost keeps its hold, because nobody
-//! knows what it has spent.
+//! knows what it has spent. So does one that goes on spending: between two looks, which are longer
+//! apart than two renewals, its cost must not have changed.
 
-use crate::ledger;
+use crate::{ledger, stake};
+use contracts::Micros;
 use platform::ports::Statement;
+use platform::sql;
 
-/// Gives back the part of a hold that is not spent.
-pub fn release(task: &str, now_ms: i64) -> Statement {
-    let spent = "(SELECT c.cost_u FROM claim c WHERE c.task = ?1 ORDER BY c.seq DESC LIMIT 1)";
-    Statement::new(format!(
-        "UPDATE hold SET limit_u = COALESCE(limit_u, amt_u), amt_u = MIN(amt_u, {spent})
-         WHERE task = ?1 AND exp > ?2 AND {spent} IS NOT NULL"
-    ))
-    .bind(task)
-    .bind(now_ms)
+/// SQL: the cost that the newest run of the task `?1` has reported; null before the first.
+const SPENT: &str = "(SELECT c.cost_u FROM claim c WHERE c.task = ?1 ORDER BY c.seq DESC LIMIT 1)";
+
+/// Reads what the run has reported; the column is `n`.
+pub fn spent(task: &str) -> Statement {
+    sql!(format!("SELECT {SPENT} AS n"), task)
 }
 
-/// Holds the money of the run again, as far as the budget covers it. Where that is less than
-/// before, it is the limit of the run from now on. A no-op for a run that has its money.
-pub fn hold_again(task: &str, now_ms: i64) -> Statement {
-    again(task, now_ms, "true")
+/// Gives back the part of a hold that is not spent, if the run has spent just this.
+pub fn release(task: &str, spent: i64, now_ms: i64) -> Statement {
+    sql!(
+        format!(
+            "UPDATE hold SET limit_u = COALESCE(limit_u, amt_u), amt_u = MIN(amt_u, ?3)
+             WHERE task = ?1 AND exp > ?2 AND {SPENT} = ?3"
+        ),
+        task,
+        now_ms,
+        spent
+    )
+}
+
+/// Holds the money of the run again, as far as the budget covers it: holds that give way to
+/// everybody give way to it, too. Where the rest is less than before, that is the limit of the run.
+/// A no-op for a run that has its money.
+pub fn hold_again(task: &str, now_ms: i64) -> [Statement; 2] {
+    [stake::give_way_to_run(task, now_ms), again(task, now_ms, "true")]
 }
 
 /// The same for a run that goes on while the question is open: it has spent more than this.
-pub fn hold_again_if_spending(task: &str, now_ms: i64, cost: contracts::Micros) -> Statement {
+pub fn hold_again_if_spending(task: &str, now_ms: i64, cost: Micros) -> Statement {
     again(task, now_ms, "amt_u < ?3").bind(cost)
 }
 

@@ -61,6 +61,21 @@ pub fn too_many(columns: &str, now: &str) -> String {
     )
 }
 
+/// The same for a run that takes back the part of its hold that it had given back.
+pub fn give_way_to_run(task: &str, now_ms: i64) -> Statement {
+    sql!(
+        "UPDATE hold SET exp = 1
+         WHERE exp > ?2 AND task <> ?1
+           AND task IN (SELECT a.task FROM approvals a WHERE a.state = 'approved' AND a.requested_by = ?3 AND a.decided_by = 'policy')
+           AND EXISTS (SELECT 1 FROM hold k JOIN budget b ON b.scope = k.scope
+             WHERE k.task = ?1 AND k.exp > ?2 AND k.amt_u < k.limit_u
+               AND b.spent_u + k.limit_u - k.amt_u + (SELECT COALESCE(SUM(h.amt_u), 0) FROM hold h WHERE h.scope = k.scope AND h.exp > ?2) > b.limit_u)",
+        task,
+        now_ms,
+        Scope::Agent.as_str()
+    )
+}
+
 /// Ends the unclaimed holds that such programs got by rule, where this amount does not fit beside
 /// them. `1` is an expiry in the past; `0` would mean that the run is settled.
 pub fn give_way(task: &str, amount: Micros, keys: &str, now_ms: i64) -> Statement {

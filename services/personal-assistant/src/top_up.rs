@@ -100,6 +100,11 @@ pub async fn seek(deps: &Deps, approval: &ApprovalRow, cost: Cost) -> ApiResult<
 impl Run<'_> {
     /// The rules' word.
     async fn judge(&self, questions: usize) -> ApiResult<(Word, Micros)> {
+        // It was approved, and the budget had only lent it to other work.
+        let approved = self.approval.amount();
+        if self.need <= approved && self.limit < approved {
+            return self.raise(approved, None).await;
+        }
         let owner = owner::read(self.deps).await?;
         let agent = self.deps.config.agents.agent(&AgentId::new(&self.approval.agent));
         let endpoint = self.approval.endpoint();

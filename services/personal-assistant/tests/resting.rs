@@ -13,10 +13,18 @@ async fn waits(spent: Option<f64>) -> (Bed, Value, tokio::task::JoinHandle<Value
     }
     assert_eq!(bed.day().await["held"], 2.0);
     let (waits, row) = asked_by(&bed, &token, "request_approval", bash()).await;
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
+    rounds(&bed, 2).await;
     (bed, token, waits, row["id"].clone())
+}
+
+/// The looks at a question that is open.
+async fn rounds(bed: &Bed, count: usize) {
+    for _ in 0..count {
+        bed.clock.advance(30_001);
+        for _ in 0..500 {
+            tokio::task::yield_now().await;
+        }
+    }
 }
 
 #[tokio::test]
@@ -52,6 +60,32 @@ async fn run_that_has_reported_no_cost_keeps_its_hold_while_it_waits() {
     assert_eq!(bed.day().await["held"], 2.0);
     bed.settle("t1", &token, None, "success").await;
     assert_eq!(bed.day().await["spent"], 2.0);
+}
+
+#[tokio::test]
+async fn money_is_free_after_a_round_without_a_cost_and_again_after_more_of_them() {
+    let bed = Bed::with(json!({"budget": {"daily": 3.0}}));
+    let token = bed.claimed("t1", 2.0).await;
+    bed.renew("t1", 0.5).await;
+    let _waits = asked_by(&bed, &token, "request_approval", bash()).await;
+    rounds(&bed, 1).await;
+    assert_eq!(bed.day().await["held"], 2.0, "the cost of the message that asks may still come");
+    bed.renew("t1", 0.6).await;
+    rounds(&bed, 1).await;
+    assert_eq!(bed.day().await["held"], 2.0);
+    rounds(&bed, 1).await;
+    assert_eq!(bed.day().await["held"], 0.6);
+}
+
+#[tokio::test]
+async fn run_that_was_answered_has_what_was_approved_again_once_the_budget_has_it() {
+    let (bed, _, waits, id) = waits(Some(0.5)).await;
+    let other = bed.claimed("t2", 2.0).await;
+    bed.decide(&id, "approve").await;
+    waits.await.unwrap();
+    bed.settle("t2", &other, Some(0.1), "success").await;
+    let answer = bed.renew("t1", 1.5).await;
+    assert_eq!((&answer["costLimit"], &answer["pause"]), (&json!(2.0), &Value::Null), "{answer}");
 }
 
 #[tokio::test]

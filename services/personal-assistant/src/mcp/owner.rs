@@ -110,6 +110,7 @@ pub(super) async fn request_approval(
     let wanted = Wanted { pattern: &pattern, cost: call.cost, base: &base };
     let known = Known::read(deps, asker, wanted).await?;
     if let Some(refusal) = known.refusal {
+        hold_again(deps, asker).await?;
         return call.answer(&refusal, false, &refusal.reason);
     }
     let work = ApproveRequest {
@@ -222,20 +223,34 @@ async fn decided(
         .open_calls
         .enter(asker.who, asker.task(), &recorded.row.id)
         .map_err(|full| too_many_wait(&full, &recorded.row.id))?;
-    if let Some(run) = asker.task() {
-        deps.sql.batch(vec![resting::release(run, deps.clock.now_ms())]).await?;
-    }
+    let mut spent = None;
     while recorded.row.state_at(deps.clock.now_ms())? == ApprovalState::Pending {
         recorded.row = waiting::until_decided(deps, recorded.row, ROUND_MS).await?;
+        if let Some(run) = asker.task() {
+            spent = release_at_rest(deps, run, spent).await?;
+        }
     }
     hold_again(deps, asker).await?;
     Ok(recorded)
 }
 
+/// Gives back the money of a run that has spent nothing since the round before; what it has spent.
+async fn release_at_rest(deps: &Deps, run: &str, before: Option<i64>) -> ApiResult<Option<i64>> {
+    #[derive(Deserialize)]
+    struct Spent {
+        n: Option<i64>,
+    }
+    let spent = deps.sql.one::<Spent>(resting::spent(run)).await?.and_then(|spent| spent.n);
+    if let Some(spent) = spent.filter(|spent| before == Some(*spent)) {
+        deps.sql.batch(vec![resting::release(run, spent, deps.clock.now_ms())]).await?;
+    }
+    Ok(spent)
+}
+
 /// Before the agent hears the answer, and so before it spends more.
 async fn hold_again(deps: &Deps, asker: &Asker) -> ApiResult<()> {
     if let Some(run) = asker.task() {
-        deps.sql.batch(vec![resting::hold_again(run, deps.clock.now_ms())]).await?;
+        deps.sql.batch(resting::hold_again(run, deps.clock.now_ms()).into()).await?;
     }
     Ok(())
 }
