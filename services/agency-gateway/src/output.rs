@@ -89,6 +89,14 @@ impl Format {
             _ => Self::Text,
         }
     }
+    /// Whether a failure in this format is the program's own word, and not that of its agent.
+    pub(crate) const fn tells_limits(self) -> bool {
+        matches!(self, Self::Claude | Self::Codex | Self::Gemini | Self::OpenCode | Self::Acp)
+    }
+    /// Whether everything that the agent does shows in this format.
+    pub(crate) const fn proves_idleness(self) -> bool {
+        matches!(self, Self::Claude | Self::Codex)
+    }
     /// Reads a report: `None` when it is none of this format; empty when it is no progress.
     fn report(self, told: &mut Told, object: &Value) -> Option<String> {
         match self {

@@ -198,13 +198,14 @@ impl ProgramRun {
         self.output.close();
         let (mut outcome, mut text) = self.end_of(event);
         let mut notes = self.output.told().notes();
-        let failed = outcome == Outcome::Failed;
-        let limit = failed.then(|| self.output.told().usage_limit(self.clock.now_ms())).flatten();
+        // The words of other programs are those of their agent.
+        let tells = outcome == Outcome::Failed && self.reading.format.tells_limits();
+        let limit = tells.then(|| self.output.told().usage_limit(self.clock.now_ms())).flatten();
         let mut cost = self.last_cost();
         if let Some(limit) = &limit {
             notes.extend(self.rests(limit));
-            let did_nothing = self.output.told().spent() == Tokens::default();
-            if did_nothing && cost.unwrap_or_default() == Micros::ZERO {
+            let proves_it = self.reading.format.proves_idleness() && self.changed.is_none();
+            if proves_it && self.output.told().has_done_nothing() {
                 // It refused the work before it began; a stand-in of the graph may do it.
                 let why = self.output.told().failure().unwrap_or("its limit is reached");
                 let agent = &self.reading.agent;

@@ -40,7 +40,8 @@ const REST_MS_MAX: i64 = 8 * 86_400_000;
 /// The limit that this text of a program tells; None where it tells another failure. Times without
 /// a zone are those of `zone`, the machine's.
 pub(crate) fn read(text: &str, now_ms: i64, zone: &TimeZone) -> Option<UsageLimit> {
-    let line = text.lines().map(str::trim).find(|line| begins(line))?;
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty());
+    let line = line.filter(|line| begins(line))?;
     let until_ms =
         epoch(line).or_else(|| for_a_while(line, now_ms)).or_else(|| at_a_time(line, now_ms, zone));
     Some(until(until_ms, now_ms))
@@ -48,13 +49,15 @@ pub(crate) fn read(text: &str, now_ms: i64, zone: &TimeZone) -> Option<UsageLimi
 
 /// A limit that ends then, if that is a time to wait for.
 pub(crate) fn until(until_ms: Option<i64>, now_ms: i64) -> UsageLimit {
-    let until = until_ms.filter(|until| (now_ms..now_ms + REST_MS_MAX).contains(until));
-    UsageLimit { until: until.map(rfc3339) }
+    let until = until_ms.filter(|until| *until > now_ms);
+    UsageLimit { until: until.map(|until| rfc3339(until.min(now_ms + REST_MS_MAX))) }
 }
 
 fn begins(line: &str) -> bool {
     let line = line.to_lowercase();
-    let line = line.strip_prefix("error: ").unwrap_or(&line);
+    // An agent of the Agent Client Protocol puts the words behind the name of the error.
+    let behind = ["error: ", "internal error: "].iter().find_map(|name| line.strip_prefix(name));
+    let line = behind.unwrap_or(&line);
     BEGINNINGS.iter().any(|beginning| line.starts_with(beginning))
 }
 
@@ -163,7 +166,8 @@ impl Written {
         let days = (0..=7).filter_map(|days| now.date().checked_add(Span::new().days(days)).ok());
         days.filter(|date| self.weekday.is_none_or(|weekday| date.weekday() == weekday))
             .filter_map(at)
-            .find(|at| at > now)
+            // A run takes a moment to end: a limit that ended just now is not tomorrow's.
+            .find(|at| at.timestamp().as_millisecond() > now.timestamp().as_millisecond() - 60_000)
     }
 }
 
@@ -230,6 +234,10 @@ mod tests {
                 "2026-11-27T16:11:00.000Z",
             ),
             (
+                "Internal error: You've hit your usage limit. Try again at Dec 29th, 2026 10:15 PM.",
+                "2026-12-05T14:00:00.000Z",
+            ),
+            (
                 "You've hit your usage limit. Try again in 1 day 3 hours.",
                 "2026-11-28T17:00:00.000Z",
             ),
@@ -259,7 +267,7 @@ mod tests {
             "You've hit your usage limit. Try again later.",
             "You've hit your limit · resets 25am",
             "You've hit your limit · resets soon (Mars/Base)",
-            "You've hit your usage limit. Try again at Dec 29th, 2029 10:15 PM.",
+            "You've hit your limit · resets 3pm",
             "Claude AI usage limit reached|1000000000",
             "You've hit your usage limit. Try again in -3 hours.",
         ] {
@@ -272,6 +280,7 @@ mod tests {
         for text in [
             "The tests failed: the server answers 429.",
             "I could not finish. The page says: You've hit your limit · resets 1am",
+            "I could not finish:\nYou've hit your limit · resets 1am",
             "error: usage: tool [options]",
             "",
         ] {

@@ -64,7 +64,15 @@ impl Member {
     /// Whether one instance can take work. Without recent reports the agent counts as available.
     fn available(&self, now_ms: i64) -> bool {
         let mut recent = self.recent(now_ms).peekable();
-        recent.peek().is_none() || recent.any(|instance| instance.breaker.lets_through(now_ms))
+        if recent.peek().is_none() || recent.any(|instance| instance.breaker.lets_through(now_ms)) {
+            return true;
+        }
+        // The limit of one account says nothing about a machine that was idle since.
+        let is_of_a_limit = |instance: &Instance| {
+            now_ms - instance.heard_at_ms > RECENT_MS || instance.breaker.rests_for_long(now_ms)
+        };
+        self.recent(now_ms).any(is_of_a_limit)
+            && self.instances.values().any(|instance| instance.breaker.lets_through(now_ms))
     }
 
     fn row(&self, agent: &Agent, now_ms: i64) -> PoolMember {
@@ -82,6 +90,7 @@ impl Member {
             (..) => Breaker::Open,
         };
         let available = self.available(now_ms);
+        let breaker = if available && breaker == Breaker::Open { Breaker::Closed } else { breaker };
         // The earliest time that a breaker lets a run through.
         let retry_at_ms = self
             .recent(now_ms)
@@ -204,10 +213,31 @@ mod tests {
         let days = |days: i64| days * 86_400_000;
         assert!(!pool.available(&AgentId::from(A), 1));
         // A report of another machine removes what was not heard of for a day.
-        let another = OutcomeReport { gateway: None, rest_until: None, ..report };
-        pool.apply(&another, days(2), 0.5);
+        let another = AgentId::from("b");
+        pool.apply(&OutcomeReport { agent: another, rest_until: None, ..report }, days(2), 0.5);
         assert!(!pool.available(&AgentId::from(A), days(2) + RECENT_MS + 1));
         assert!(pool.available(&AgentId::from(A), days(3)));
+    }
+
+    #[test]
+    fn limit_of_one_account_leaves_the_work_to_a_machine_that_was_idle() {
+        let mut pool = Pool::default();
+        report(&mut pool, "office", PoolOutcome::Succeeded, 1.0, 0);
+        let limited = OutcomeReport {
+            agent: AgentId::from(A),
+            gateway: Some(GatewayId::from("home")),
+            outcome: PoolOutcome::Failed,
+            latency_ms: None,
+            complexity: None,
+            tokens: None,
+            rest_until: Some("1970-01-02T00:00:00Z".to_owned()),
+        };
+        pool.apply(&limited, RECENT_MS, 0.5);
+        assert!(pool.available(&AgentId::from(A), 2 * RECENT_MS));
+        assert_eq!(
+            chosen(&pool, &[("home", 0), ("office", 0)], 2 * RECENT_MS),
+            ["office", "office"]
+        );
     }
 
     fn break_down(pool: &mut Pool, gateway: &str, now_ms: i64) {

@@ -3,7 +3,7 @@
 //! Messages of subagents (`parent_tool_use_id`) are no answer. `total_cost_usd` is the running
 //! total of the process. The usage of a message is repeated on each of its lines.
 
-use super::told::{Limited, Told, text_at, tool};
+use super::told::{Told, text_at, tool};
 use contracts::Tokens;
 use serde_json::Value;
 
@@ -39,6 +39,7 @@ fn assistant(told: &mut Told, object: &Value) -> String {
     }
     let is_subagent = object.get("parent_tool_use_id").is_some_and(Value::is_string);
     let (said, tools) = blocks(object);
+    told.worked |= tools.is_some();
     match (is_subagent, said.trim().is_empty()) {
         (false, false) => told.say(said),
         (true, false) => said,
@@ -87,9 +88,7 @@ fn result(told: &mut Told, object: &Value) {
         other => other.replace('_', " "),
     });
     let status = object.get("api_error_status").and_then(Value::as_u64);
-    if told.limited.is_none() && matches!(status, Some(429 | 529)) {
-        told.limited = Some(Limited { until_ms: None });
-    }
+    told.is_limited = matches!(status, Some(429 | 529));
     let why = [text, errors, named].into_iter().flatten().find(|why| !why.trim().is_empty());
     told.ended = true;
     told.fail(why.as_deref());
@@ -100,7 +99,7 @@ fn limit(told: &mut Told, object: &Value) -> String {
     let is_rejected = text_at(object, "/rate_limit_info/status") == Some("rejected");
     let resets = object.pointer("/rate_limit_info/resetsAt").and_then(Value::as_i64);
     let until_ms = resets.and_then(|seconds| seconds.checked_mul(1000));
-    told.limited = is_rejected.then_some(Limited { until_ms });
+    told.limit_ends_ms = until_ms.filter(|_| is_rejected);
     String::new()
 }
 

@@ -13,8 +13,14 @@ pub(super) fn read(told: &mut Told, object: &Value) -> Option<String> {
             told.session = text_at(object, "/thread_id").map(str::to_owned);
             String::new()
         }
-        "item.started" | "item.updated" => working(told, object),
-        "item.completed" => completed(told, object),
+        "item.started" | "item.updated" => {
+            told.worked = true;
+            working(told, object)
+        }
+        "item.completed" => {
+            told.worked = true;
+            completed(told, object)
+        }
         "turn.completed" => {
             if let Some(usage) = object.get("usage").filter(|usage| usage.is_object()) {
                 let (input, output) =

@@ -41,14 +41,12 @@ pub(crate) struct Told {
     pub(super) denied: Vec<String>,
     /// A tool that it asked for; nobody answered.
     pub(super) asks: Option<String>,
-    /// The service behind it has refused more work.
-    pub(super) limited: Option<Limited>,
-}
-
-/// A service that refuses more work, with the end of that where it is told.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limited {
-    pub(super) until_ms: Option<i64>,
+    /// It has used a tool, or done anything else than to say that it cannot work.
+    pub(super) worked: bool,
+    /// The end of a limit that its service has told, milliseconds. Alone it ends no run.
+    pub(super) limit_ends_ms: Option<i64>,
+    /// Its end says that the service takes no more work.
+    pub(super) is_limited: bool,
 }
 
 impl Told {
@@ -150,14 +148,20 @@ impl Told {
     }
     /// The limit at which it failed; None for any other failure.
     pub(crate) fn usage_limit(&self, now_ms: i64) -> Option<UsageLimit> {
-        let until_ms = self.limited.and_then(|limited| limited.until_ms);
-        let of_text = || usage_limit::read(self.failure()?, now_ms, &TimeZone::system());
-        match self.limited {
-            Some(_) if until_ms.is_some() => Some(usage_limit::until(until_ms, now_ms)),
-            // Its text may say more.
-            Some(_) => Some(of_text().unwrap_or_default()),
-            None => of_text(),
+        let of_text = usage_limit::read(self.failure()?, now_ms, &TimeZone::system());
+        if !self.is_limited && of_text.is_none() {
+            return None;
         }
+        match self.limit_ends_ms {
+            Some(_) => Some(usage_limit::until(self.limit_ends_ms, now_ms)),
+            None => Some(of_text.unwrap_or_default()),
+        }
+    }
+    /// Whether it has certainly done nothing: no tool, no tokens, no cost.
+    pub(crate) fn has_done_nothing(&self) -> bool {
+        !self.worked
+            && self.spent() == Tokens::default()
+            && self.cost.unwrap_or_default() == Micros::ZERO
     }
     /// Its usage, unless it is too large to be reported with the result.
     pub(crate) fn usage(&self) -> Option<&Value> {

@@ -202,6 +202,47 @@ async fn run_that_reaches_the_limit_in_its_middle_failed_and_costs_what_it_cost(
     assert_eq!(result["usageLimit"]["until"], "2026-09-21T17:00:00.000Z");
 }
 
+/// An item of Codex, or a tool of Claude Code, may have changed something.
+#[tokio::test]
+async fn run_that_did_something_before_the_limit_is_run_by_nobody_else_and_costs_its_hold() {
+    let config = json!({ "agents": { "worker": { "runner": "command", "output": "codex",
+        "command": ["tool"], "estimated_cost": 0.5 } } });
+    let why = "You've hit your usage limit. Try again in 2 hours.";
+    let lines = [
+        json!({ "type": "item.completed", "item": { "type": "command_execution", "command": "rm x" } }),
+        json!({ "type": "turn.failed", "error": { "message": why } }),
+    ];
+    let result = ended(&config, failing(lines.map(|line| line.to_string()).to_vec())).await;
+    assert_eq!(result["outcome"], "failed", "{result}");
+    assert_ne!(result["actualCost"], json!(0.0), "{result}");
+    assert!(result["usageLimit"]["until"].is_string(), "{result}");
+    let mut lines = at_the_limit(0, RESETS);
+    lines.insert(0, uses_a_tool());
+    let result = ended(&claude(), failing(lines)).await;
+    assert_eq!(result["outcome"], "failed", "{result}");
+}
+
+/// A rejected window may be paid for otherwise, and the run goes on.
+#[tokio::test]
+async fn limit_that_did_not_end_the_run_is_none_of_its_failure() {
+    let mut lines = at_the_limit(2, RESETS);
+    let failed = json!({ "type": "result", "subtype": "error_max_turns", "is_error": true, "total_cost_usd": 2.0 });
+    lines[2] = failed.to_string();
+    let result = ended(&claude(), failing(lines)).await;
+    assert_eq!((&result["outcome"], &result["usageLimit"]), (&json!("failed"), &Value::Null));
+}
+
+/// The text of such a result is the agent's answer.
+#[tokio::test]
+async fn failure_of_a_program_of_the_owners_own_is_no_limit() {
+    let config = json!({ "agents": { "worker": { "runner": "command", "output": "json-lines",
+        "command": ["tool"] } } });
+    let words = "You've hit your limit · resets 1am";
+    let line = json!({ "type": "result", "is_error": true, "text": words });
+    let result = ended(&config, failing(vec![line.to_string()])).await;
+    assert_eq!((&result["outcome"], &result["usageLimit"]), (&json!("failed"), &Value::Null));
+}
+
 #[tokio::test]
 async fn overloaded_service_is_a_limit_without_an_end() {
     let result = json!({ "type": "result", "subtype": "success", "is_error": true,

@@ -60,7 +60,12 @@ impl Breaker {
         }
     }
 
-    /// Whether it is open for longer than failures alone keep it so.
+    /// Whether it stays open for longer than failures alone would keep it so.
+    pub fn rests_for_long(&self, now_ms: i64) -> bool {
+        self.retry_at_ms.is_some_and(|retry_at| retry_at - now_ms > PAUSE_MS_MAX * 5 / 4)
+    }
+
+    /// Whether it is open.
     pub fn rests(&self, now_ms: i64) -> bool {
         self.retry_at_ms.is_some_and(|retry_at| retry_at > now_ms)
     }
