@@ -9,9 +9,9 @@ use contracts::routing::RouteRequest;
 /// log has enough feedback to measure them.
 const FOLLOW_UP: f64 = 0.9;
 const SHORT_AND_WEAK: f64 = 0.7;
-/// Confidence below which a short message stays with the last agent.
+/// Confidence below which a short message, and one that points back, stays with the last agent.
 const WEAK: f64 = 0.6;
-/// Minimum confidence for a reply, and for a message that points back, to leave the talk.
+/// Minimum confidence for a reply to leave the talk.
 pub(super) const SURE: f64 = 0.9;
 
 /// The confidence that it stays with this agent, and why; None where its content decides. `best` is
@@ -34,7 +34,8 @@ pub fn stays(
     if request.is_reply && !is_of_another {
         return Some((FOLLOW_UP, format!("The message replies to {agent}.")));
     }
-    if points_back(message) && !is_of_another {
+    let fits_another = best.is_some_and(|(best, sure)| best != agent && sure >= WEAK);
+    if points_back(message) && !fits_another {
         let step = format!(
             "The message points back at the conversation with {agent}, and fits no other clearly."
         );
@@ -72,8 +73,8 @@ mod tests {
     #[test]
     fn message_that_points_back_stays_unless_it_clearly_fits_another() {
         let message = "translate it to German for the customers in Bern";
-        assert_eq!(after_codegen(message, 0.7), Some(SHORT_AND_WEAK));
-        assert_eq!(after_codegen(message, 0.95), None);
-        assert_eq!(after_codegen("translate this contract to German", 0.7), None);
+        assert_eq!(after_codegen(message, 0.5), Some(SHORT_AND_WEAK));
+        assert_eq!(after_codegen(message, 0.7), None);
+        assert_eq!(after_codegen("translate this contract to German now", 0.5), None);
     }
 }
