@@ -149,7 +149,7 @@ async fn slack_mention_reaches_the_agent_by_name_and_is_asked_for_once() {
     bed.outbound.answer(|sent| {
         if sent.url.ends_with("/users.info") {
             let known = sent.body.contains("U0INES001");
-            let profile = json!({ "display_name": "Ines <3", "real_name": "Ines Vidal" });
+            let profile = json!({ "display_name": "@Ines <3", "real_name": "Ines Vidal" });
             let user = json!({ "ok": known, "user": { "profile": profile } });
             let unknown = json!({ "ok": false, "error": "user_not_found" });
             let answer = if known { user } else { unknown };
@@ -162,7 +162,7 @@ async fn slack_mention_reaches_the_agent_by_name_and_is_asked_for_once() {
         post(&bed, "slack", &json!({ "text": text }), number).await;
     }
     let events = bed.get("/api/events").await;
-    let read = "ask @Ines  3, not @U0GONE001, and @ines again";
+    let read = "ask Ines  3 (U0INES001), not @U0GONE001, and @ines again";
     assert_eq!(events["events"][0]["text"], read);
     assert_eq!(bed.sent("/users.info").len(), 2, "each once");
 }

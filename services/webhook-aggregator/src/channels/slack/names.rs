@@ -4,7 +4,7 @@
 use crate::channels::{lenient, name_of, text_at};
 use platform::ports::OutboundResponse;
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Maximum names in memory.
@@ -24,7 +24,7 @@ impl Names {
     pub(super) fn has(&self, user: &str) -> bool {
         self.known().contains_key(user)
     }
-    /// Keeps what Slack says about a user.
+    /// Keeps what Slack says about a user, unless it says nothing: it is asked again then.
     pub(super) fn learn(&self, user: &str, answer: &OutboundResponse) {
         let said = lenient::json(&answer.body);
         let (who, profile) = (&said["user"], &said["user"]["profile"]);
@@ -34,20 +34,24 @@ impl Names {
             text_at(who, "real_name"),
             text_at(who, "name"),
         ];
+        if said["ok"] != true && said["error"] != "user_not_found" {
+            return;
+        }
         let mut known = self.known();
         if known.len() >= KNOWN_MAX {
             known.clear();
         }
-        // The marks of a token end it.
-        let name = name_of(names).map(|name| name.replace(['<', '>', '|'], " "));
-        known.insert(user.to_owned(), name);
+        // The marks of a token end it, and no name is an address of an agent or a command.
+        let name = name_of(names).map(|name| name.replace(['<', '>', '|', '@', '/'], " "));
+        let name = name.filter(|name| !name.trim().is_empty());
+        known.insert(user.to_owned(), name.map(|name| labelled(name.trim(), user)));
     }
     /// Writes the known names into the mentions of an event.
     pub(super) fn label(&self, event: &mut Value) {
         let known = self.known();
         if !known.is_empty() {
             each_text(event, &mut |text| {
-                for user in mentioned(text) {
+                for user in BTreeSet::from_iter(mentioned(text)) {
                     if let Some(Some(name)) = known.get(&user) {
                         *text = text.replace(&format!("<@{user}>"), &format!("<@{user}|{name}>"));
                     }
@@ -55,6 +59,12 @@ impl Names {
             });
         }
     }
+}
+
+/// A name with the id that it belongs to. Names are the people's own choice: alone one could be
+/// that of an agent, or a word such as “stop”.
+pub(super) fn labelled(name: &str, user: &str) -> String {
+    format!("{name} ({user})")
 }
 
 /// Calls `work` for each text of an event, also of what it quotes and shares.

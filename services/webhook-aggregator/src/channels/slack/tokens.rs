@@ -56,6 +56,11 @@ fn named(token: &str) -> String {
         None => format!("{mark}{id}"),
     };
     if let Some(user) = target.strip_prefix('@') {
+        // A label that we wrote ourselves (`names.rs`) is no address.
+        let own = label.as_ref().filter(|label| label.ends_with(&format!(" ({user})")));
+        if let Some(own) = own {
+            return own.clone();
+        }
         return name("@", user);
     }
     if let Some(channel) = target.strip_prefix('#') {
