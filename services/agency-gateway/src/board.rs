@@ -66,6 +66,8 @@ struct Inner {
     runs: VecDeque<Record>,
     next: u64,
     closed: bool,
+    /// The server counts every run alike.
+    alike: bool,
     control: Control,
 }
 
@@ -179,6 +181,13 @@ impl Board {
     /// Those of agents of this kind.
     pub(crate) fn running_of(&self, is_of: impl Fn(&AgentId) -> bool) -> usize {
         self.lock().running(is_of)
+    }
+    /// Whether runs count by kind.
+    pub(crate) fn counts_kinds(&self) -> bool {
+        !self.lock().alike
+    }
+    pub(crate) fn count_alike(&self, alike: bool) {
+        self.lock().alike = alike;
     }
     /// Waits until there is room for a run of some kind.
     pub(crate) async fn room(&self, of: impl Fn(&Self) -> Option<Room>) -> Room {

@@ -27,7 +27,7 @@ pub(crate) async fn health(State(deps): State<Deps>) -> Checkup {
 /// Whether work can be leased. A full gateway does not ask, so that its silence means nothing.
 fn control(deps: &Deps) -> Found {
     let control = deps.board.control();
-    let full = lease::room(deps, true).is_none();
+    let full = lease::room(deps).is_none();
     match (control.problem, control.heard_ms) {
         (Some(problem), _) => Found::Failed(problem),
         (None, None) => Found::Unknown,

@@ -16,9 +16,6 @@ use std::task::Poll;
 
 /// Seconds that the server waits for work.
 const WAIT_S: u32 = 25;
-/// The same while every place of one kind is taken: the poll asks for the other alone, and a place
-/// that becomes free is asked for with the next.
-const FULL_WAIT_S: u32 = 2;
 /// Timeout of the poll beyond that wait.
 const SLACK_MS: i64 = 15_000;
 /// Between questions for work that failed.
@@ -43,9 +40,7 @@ pub(crate) async fn serve(deps: &Deps, stop: impl Future<Output = ()> + Send) {
     let mut stop = pin!(stop);
     let mut in_hand = InHand::new();
     let mut failures = 0;
-    // A server of an earlier version counts every run alike.
-    let mut by_kind = true;
-    let mut asking: BoxFuture<'_, Leased> = ask(deps, 0, by_kind).boxed();
+    let mut asking: BoxFuture<'_, Leased> = ask(deps, 0).boxed();
     loop {
         match turn(stop.as_mut(), &mut in_hand, &mut asking).await {
             Turn::Stop => break,
@@ -61,14 +56,19 @@ pub(crate) async fn serve(deps: &Deps, stop: impl Future<Output = ()> + Send) {
                 })
                 .await;
             }
-            Turn::Answer(Err(error)) if by_kind && is_about_kinds(&error) => by_kind = false,
+            // A server of an earlier version counts every run alike.
+            Turn::Answer(Err(error)) if deps.board.counts_kinds() && is_about_kinds(&error) => {
+                deps.board.count_alike(true);
+            }
             Turn::Answer(Err(error)) => {
+                // It may come back in a newer version.
+                deps.board.count_alike(false);
                 failures += 1;
                 tracing::warn!(error = %error, failures, "no work could be leased");
                 deps.board.heard(deps.clock.now_ms(), Some(problem_of(&error)));
             }
         }
-        asking = ask(deps, failures, by_kind).boxed();
+        asking = ask(deps, failures).boxed();
     }
     drop(asking);
     drain(deps, in_hand).await;
@@ -102,7 +102,8 @@ fn is_about_kinds(error: &CallError) -> bool {
 }
 
 /// The free places, if there is one. Where kinds do not count, every run takes one of a program.
-pub(crate) fn room(deps: &Deps, by_kind: bool) -> Option<Room> {
+pub(crate) fn room(deps: &Deps) -> Option<Room> {
+    let by_kind = deps.board.counts_kinds();
     let left =
         |most: u32, running: usize| most.saturating_sub(u32::try_from(running).unwrap_or(u32::MAX));
     let starts = |agent: &AgentId| deps.config.starts_a_program(agent);
@@ -114,29 +115,34 @@ pub(crate) fn room(deps: &Deps, by_kind: bool) -> Option<Room> {
 }
 
 /// Waits for free capacity (after failures also for the back-off), then leases that many tasks.
-async fn ask(deps: &Deps, failures: u32, by_kind: bool) -> Leased {
+async fn ask(deps: &Deps, failures: u32) -> Leased {
     let now = deps.clock.now_ms();
     if failures > 0 {
         deps.clock.sleep_until(now + BACKOFF.wait_ms(failures, &*deps.clock)).await;
     }
-    let Room { programs, light } = deps.board.room(|_| room(deps, by_kind)).await;
-    let is_full = by_kind && (programs == 0 || light == 0);
-    let wait_s = if is_full { FULL_WAIT_S } else { WAIT_S };
+    let by_kind = deps.board.counts_kinds();
+    let Room { programs, light } = deps.board.room(|_| room(deps)).await;
     let request = LeaseRequest {
         gateway_id: deps.gateway_id.clone(),
         agents: deps.config.leases(),
         capacity: programs,
         light_capacity: by_kind.then_some(light),
         unready: readiness::of_programs(&deps.config, &*deps.programs),
-        wait: Some(wait_s),
+        wait: Some(WAIT_S),
         runs: deps.config.all_runs(),
     };
     let sent_ms = deps.clock.now_ms();
-    let limit = deps.clock.sleep_until(sent_ms + i64::from(wait_s) * 1000 + SLACK_MS);
+    let limit = deps.clock.sleep_until(sent_ms + i64::from(WAIT_S) * 1000 + SLACK_MS);
     let call = deps.calls.ask::<LeaseTasks>(&(), &request);
-    let tasks = match select(pin!(call), limit).await {
+    // A kind that had no place has one now: the poll did not ask for it. Tasks that were leased to
+    // a poll which nobody hears are leased again after their time.
+    let is_freed =
+        |now: &Room| by_kind && (programs == 0 && now.programs > 0 || light == 0 && now.light > 0);
+    let freed = deps.board.room(|_| room(deps).filter(is_freed));
+    let tasks = match select(pin!(call), select(limit, pin!(freed))).await {
         Either::Left((answer, _)) => answer?,
-        Either::Right(_) => {
+        Either::Right((Either::Right(_), _)) => return Ok(Vec::new()),
+        Either::Right((Either::Left(_), _)) => {
             return Err(PortError::unknown(
                 PortErrorKind::Timeout,
                 "the long poll was not answered",

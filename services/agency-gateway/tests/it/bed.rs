@@ -53,8 +53,7 @@ impl Plane {
     async fn lease(&self, request: LeaseRequest) -> Vec<LeasedTask> {
         loop {
             let tasks = self.take(&request);
-            // A short wait is over at once.
-            if !tasks.is_empty() || request.wait < Some(25) {
+            if !tasks.is_empty() {
                 return tasks;
             }
             self.arrived.notified().await;
