@@ -109,8 +109,8 @@ export class Workers {
     return { status: answer.status, headers: answer.headers, text, json };
   }
   /**
-   * A request as it stands, with a path that no library corrects. With `open` its end is not sent: a refusal then cannot wait
-   * for the rest, and nothing is under way that would reset the connection before the answer is read.
+   * Sends a request without changing its path. With `open` it never ends the body: the service must answer without it, and no
+   * unread bytes can reset the connection before the answer arrives.
    */
   raw(service, method, path, { headers = {}, body, open = false } = {}) {
     return new Promise((resolve, reject) => {

@@ -184,60 +184,50 @@ mod tests {
 
     const A: &str = "a";
 
-    fn report(pool: &mut Pool, gateway: &str, outcome: PoolOutcome, latency_ms: f64, now_ms: i64) {
-        let report = OutcomeReport {
+    fn outcome(gateway: &str, outcome: PoolOutcome) -> OutcomeReport {
+        OutcomeReport {
             agent: AgentId::from(A),
             gateway: Some(GatewayId::from(gateway)),
             outcome,
-            latency_ms: Some(latency_ms),
+            latency_ms: None,
             complexity: None,
             tokens: None,
             rest_until: None,
-        };
-        pool.apply(&report, now_ms, 0.5);
+        }
+    }
+
+    fn report(pool: &mut Pool, gateway: &str, ended: PoolOutcome, latency_ms: f64, now_ms: i64) {
+        let latency_ms = Some(latency_ms);
+        pool.apply(&OutcomeReport { latency_ms, ..outcome(gateway, ended) }, now_ms, 0.5);
+    }
+
+    /// A run failed at a limit that ends at this day.
+    fn limited(pool: &mut Pool, gateway: &str, day: u32, now_ms: i64) {
+        let rest_until = Some(format!("1970-01-{day:02}T00:00:00Z"));
+        let failed = outcome(gateway, PoolOutcome::Failed);
+        pool.apply(&OutcomeReport { rest_until, ..failed }, now_ms, 0.5);
     }
 
     #[test]
     fn agent_at_the_limit_of_its_account_rests_until_it_ends_however_long_that_is() {
-        let mut pool = Pool::default();
-        let report = OutcomeReport {
-            agent: AgentId::from(A),
-            gateway: Some(GatewayId::from("home")),
-            outcome: PoolOutcome::Failed,
-            latency_ms: None,
-            complexity: None,
-            tokens: None,
-            rest_until: Some("1970-01-04T00:00:00Z".to_owned()),
-        };
-        pool.apply(&report, 0, 0.5);
+        let (mut pool, agent) = (Pool::default(), AgentId::from(A));
         let days = |days: i64| days * 86_400_000;
-        assert!(!pool.available(&AgentId::from(A), 1));
-        // A report of another machine removes what was not heard of for a day.
-        let another = AgentId::from("b");
-        pool.apply(&OutcomeReport { agent: another, rest_until: None, ..report }, days(2), 0.5);
-        assert!(!pool.available(&AgentId::from(A), days(2) + RECENT_MS + 1));
-        assert!(pool.available(&AgentId::from(A), days(3)));
+        limited(&mut pool, "home", 4, 0);
+        assert!(!pool.available(&agent, 1));
+        // Each report deletes the instances without news for a day, and must keep one that rests.
+        limited(&mut pool, "office", 6, days(2));
+        assert!(!pool.available(&agent, days(2) + RECENT_MS + 1));
+        assert!(pool.available(&agent, days(3)), "the limit of home has ended");
     }
 
     #[test]
     fn limit_of_one_account_leaves_the_work_to_a_machine_that_was_idle() {
         let mut pool = Pool::default();
         report(&mut pool, "office", PoolOutcome::Succeeded, 1.0, 0);
-        let limited = OutcomeReport {
-            agent: AgentId::from(A),
-            gateway: Some(GatewayId::from("home")),
-            outcome: PoolOutcome::Failed,
-            latency_ms: None,
-            complexity: None,
-            tokens: None,
-            rest_until: Some("1970-01-02T00:00:00Z".to_owned()),
-        };
-        pool.apply(&limited, RECENT_MS, 0.5);
-        assert!(pool.available(&AgentId::from(A), 2 * RECENT_MS));
-        assert_eq!(
-            chosen(&pool, &[("home", 0), ("office", 0)], 2 * RECENT_MS),
-            ["office", "office"]
-        );
+        limited(&mut pool, "home", 2, RECENT_MS);
+        let later = 2 * RECENT_MS;
+        assert!(pool.available(&AgentId::from(A), later));
+        assert_eq!(chosen(&pool, &[("home", 0), ("office", 0)], later), ["office", "office"]);
     }
 
     fn break_down(pool: &mut Pool, gateway: &str, now_ms: i64) {

@@ -61,7 +61,7 @@ pub fn too_many(columns: &str, now: &str) -> String {
     )
 }
 
-/// The same for a run that takes back the part of its hold that it had given back.
+/// Ends such holds where a waiting run needs its released money again and the budget lacks room.
 pub fn give_way_to_run(task: &str, now_ms: i64) -> Statement {
     sql!(
         "UPDATE hold SET exp = 1
