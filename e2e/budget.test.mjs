@@ -1,6 +1,8 @@
-// Fifty runs that run away at once, on D1 in Cloudflare's own runtime. Needs `cargo xtask build`.
+// Money of runs on D1, in Cloudflare's own runtime: fifty that run away at once, and one that waits for its owner. Needs
+// `cargo xtask build`.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { until } from './bed/quintet.mjs';
 import { Workers } from './bed/workers.mjs';
 
 const DAY = 20;
@@ -64,4 +66,24 @@ test('fifty runs that run away at once end within one tick each of the day', asy
   assert.deepEqual([spent, held], [total, 0]);
   assert.ok(total <= DAY + runs.length, `${total}`);
   assert.deepEqual(agents, [{ agent: 'codegen', spent: total, held: 0, unpriced: 0 }]);
+});
+
+test('money of a run is free while its owner is asked about a tool call, and held again after', async () => {
+  const { spent } = await day();
+  assert.equal((await assistant('/api/budget', { method: 'PUT', body: { daily: spent + 3 } })).status, 200);
+  const token = await claim(await ask('waits', 2));
+  await renew('waits', token, 0.5);
+  assert.equal((await day()).held, 2);
+  const call = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'request_approval', arguments: { tool: 'Bash', arguments: { command: 'ls' } } } };
+  const headers = { 'x-quintet-run': token, accept: 'application/json, text/event-stream' };
+  const answered = workers.ask('personal-assistant', '/mcp', { as: 'agent', body: call, headers });
+  const pending = () => assistant('/api/approvals?state=pending').then(({ json }) => json.approvals[0]);
+  const question = await until('the owner is asked', pending);
+  // After two looks 30 s apart that saw the same cost.
+  await until('its money is free', async () => (await day()).held === 0.5, { within: 150_000, every: 1_000 });
+  assert.equal((await assistant(`/api/approvals/${question.id}/decide`, { body: { decision: 'approve' } })).status, 200);
+  assert.match((await answered).text, /approved\W+true/);
+  assert.equal((await day()).held, 2);
+  await settle('waits', token, 0.7);
+  assert.equal(Math.round(((await day()).spent - spent) * 1e6), 700_000);
 });
